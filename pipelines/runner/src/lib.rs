@@ -1,0 +1,1 @@
+//! Declarative pipelines for gst-duplex, and the duplex command.

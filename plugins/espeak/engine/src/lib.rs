@@ -1,0 +1,1 @@
+//! libespeak-ng as an engine of duplex-synthesis.

@@ -1,0 +1,1 @@
+//! What every text-to-audio element of gst-duplex does the same way; no GTypes.
