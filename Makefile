@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MPL-2.0
+# Everything a person does with gst-duplex. Each target first installs what it lacks (.ci/setup).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Variables of the command line.
+QUIET   ?=
+MIC     ?=
+VOICE   ?=
+PREFIX  ?=
+DESTDIR ?=
+PROFILE ?= release
+TESTS   ?=
+
+CARGO  ?= cargo
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# A registry of our own: the caches of other GStreamers stay as they are, and a test run starts
+# from what this tree has built.
+GSTENV  = GST_PLUGIN_PATH="$(TARGET)/debug$${GST_PLUGIN_PATH:+:$$GST_PLUGIN_PATH}" GST_REGISTRY="$(TARGET)/registry.bin"
+
+.PHONY: help run test lint bench install build setup-run setup-test
+
+help: ## this page
+	@echo 'make TARGET [VARIABLE=value]'
+	echo
+	sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	echo
+	echo '  run:      QUIET=1 without sound · MIC=1 with your microphone and speakers · VOICE=fr'
+	echo '  test:     TESTS="-p gst-plugin-duplexvad" for a part of them'
+	echo '  install:  PREFIX=/usr for everybody, otherwise for you alone · PROFILE=dev · DESTDIR='
+
+setup-run:
+	@.ci/setup build run
+
+setup-test:
+	@.ci/setup build run test
+
+# One build for `run` and `test` alike: same packages, same features, same profile.
+build:
+	@echo 'building (the first time takes some minutes) …'
+	$(CARGO) build --workspace
+
+run: setup-run build ## a long text is read, a caller speaks up, the mouth stops: heard, printed, drawn
+	@mkdir -p out
+	if [ -n "$(MIC)" ]; then
+	    caller=()
+	else
+	    $(GSTENV) "$(TARGET)/debug/caller-recording" --wav out/caller.wav --labels out/caller.json
+	    caller=(--caller out/caller.wav --labels out/caller.json)
+	fi
+	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${caller[@]}" \
+	    --heard out/heard.wav --timeline out/timeline.txt --html out/barge-in.html \
+	    $(if $(QUIET),--quiet) $(if $(VOICE),voice=$(VOICE))
+
+test: setup-test ## build, lint and every test; prints the time and memory they took
+	@start=$$SECONDS
+	$(MAKE) build
+	$(MAKE) lint-only
+	# Debian's own plugins may complain while they are scanned; nobody may once tests run.
+	$(GSTENV) gst-inspect-1.0 ttssink >/dev/null 2>&1 || true
+	$(CARGO) test --workspace $(TESTS) --no-run
+	built=$$((SECONDS - start))
+	$(GSTENV) G_DEBUG=fatal_criticals RUST_BACKTRACE=1 RUST_TEST_THREADS="$${RUST_TEST_THREADS:-2}" \
+	    "$(TARGET)/debug/measured" --limit-mb 1024 -- $(CARGO) test --workspace $(TESTS)
+	echo "build and lint: $$built s, all together: $$((SECONDS - start)) s"
+
+lint: setup-test lint-only ## formatting, clippy, licences
+
+.PHONY: lint-only
+lint-only:
+	@$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	if command -v cargo-deny >/dev/null; then
+	    $(CARGO) deny --log-level error check
+	else
+	    echo 'NOT CHECKED: licences and bans of dependencies (cargo install cargo-deny)'
+	fi
+
+bench: setup-test ## the tables of the README, with this machine's facts
+	@$(CARGO) bench -p duplex-tests --bench mouth
+	if [ -e plugins/vad/benches ]; then $(CARGO) bench -p gst-plugin-duplexvad; fi
+
+install: setup-run ## plugins, the duplex command and pipelines, for you or PREFIX
+	@$(CARGO) build --workspace --profile "$(PROFILE)"
+	built="$(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))"
+	if [ -n "$(PREFIX)" ]; then
+	    plugins="$(PREFIX)/lib/$$(gcc -print-multiarch)/gstreamer-1.0"
+	    bin="$(PREFIX)/bin"
+	    share="$(PREFIX)/share/gst-duplex"
+	else
+	    data="$${XDG_DATA_HOME:-$$HOME/.local/share}"
+	    plugins="$$data/gstreamer-1.0/plugins"
+	    bin="$$HOME/.local/bin"
+	    share="$$data/gst-duplex"
+	fi
+	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/pipelines"
+	install -m 644 "$$built"/libgst*.so "$(DESTDIR)$$plugins"
+	install -m 755 "$$built/duplex" "$(DESTDIR)$$bin"
+	install -m 644 pipelines/*.yaml "$(DESTDIR)$$share/pipelines"
+	echo "plugins in $$plugins, duplex in $$bin, pipelines in $$share/pipelines"
+	echo 'try: gst-inspect-1.0 ttssink'
