@@ -1,4 +1,9 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 //! Speech from text by eSpeak NG, in process and without a download.
+
+// What plugin_define! expands to cannot be documented.
+#![allow(missing_docs)]
 
 fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     Ok(())

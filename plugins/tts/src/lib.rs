@@ -1,4 +1,9 @@
+// SPDX-License-Identifier: MPL-2.0
+
 //! The mouth: spoken text that falls silent when it is interrupted.
+
+// What plugin_define! expands to cannot be documented.
+#![allow(missing_docs)]
 
 fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     Ok(())
