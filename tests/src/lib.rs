@@ -1,1 +1,23 @@
+// SPDX-License-Identifier: MPL-2.0
+
 //! End-to-end tests, benches and the recordings they stand on.
+//!
+//! What several tests share: callers made of recorded speech ([`caller`]), the room between a
+//! loudspeaker and a microphone ([`room`]), sound devices without hardware ([`pulse`]), the built
+//! plugins ([`plugins`]), what a process uses ([`process`]), figures ([`measure`]) and the stacks
+//! of a test that hangs ([`watchdog`]).
+
+// Tests and benches speak to the person who runs them.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod caller;
+pub mod measure;
+pub mod noise;
+pub mod plugins;
+pub mod process;
+pub mod pulse;
+pub mod random;
+pub mod recordings;
+pub mod room;
+pub mod signal;
+pub mod watchdog;
