@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MPL-2.0
 //! The engine trait: what any voice, in process or remote, looks like to its consumer.
 //!
 //! An utterance has two halves so that text can go in on one thread while samples come out on
@@ -65,6 +66,19 @@ pub struct Piece {
     pub samples: Vec<i16>,
     /// The words that begin inside `samples`.
     pub words: Vec<WordMark>,
+}
+
+/// The speeds that every engine accepts.
+pub const RATES: std::ops::RangeInclusive<f64> = 0.3..=4.0;
+
+/// [`Error::BadRequest`] unless a speed lies in [`RATES`].
+pub fn check_rate(rate: f64) -> Result<(), Error> {
+    if RATES.contains(&rate) {
+        return Ok(());
+    }
+    Err(Error::BadRequest(format!(
+        "rate {rate} is out of range: speech can be 0.3 to 4.0 times its own speed"
+    )))
 }
 
 /// What can go wrong, each with a sentence that names the thing and the remedy.
