@@ -181,11 +181,11 @@ impl Language {
 
     fn listed(&self, token: &str) -> bool {
         let same = |listed: &&str| *listed == token || capitalised(listed) == token;
-        COMMON.iter().any(|listed| same(&listed))
+        COMMON.iter().any(same)
             || NEVER
                 .iter()
                 .filter(|(code, _)| self.is(code))
-                .any(|(_, list)| list.iter().any(|listed| same(&listed)))
+                .any(|(_, list)| list.iter().any(same))
     }
 }
 

@@ -105,11 +105,9 @@ impl Scanner<'_> {
                 Verdict::On(next) => self.place = next,
                 Verdict::More => return Scan::More,
                 Verdict::Cut(at, boundary) => {
-                    if at > limit && at < MAX_ELEMENT {
-                        if self.window.may_cut(limit) {
-                            self.place = limit;
-                            return self.cap();
-                        }
+                    if at > limit && at < MAX_ELEMENT && self.window.may_cut(limit) {
+                        self.place = limit;
+                        return self.cap();
                     }
                     if self.window.may_cut(at) {
                         return self.cut(at, boundary);
@@ -428,7 +426,7 @@ impl Scanner<'_> {
 }
 
 fn quote_kind(c: char) -> Option<usize> {
-    ambiguous_quote(c).then(|| match c {
+    ambiguous_quote(c).then_some(match c {
         '"' => 0,
         '\'' => 1,
         '“' => 2,

@@ -110,7 +110,7 @@ impl Window {
                     window.push(c, at, &stack);
                     trailing = true;
                 }
-                Tag::Tag { name, kind, len } => {
+                Tag::Found { name, kind, len } => {
                     at += len;
                     match kind {
                         Kind::Open => {
@@ -203,7 +203,7 @@ enum Kind {
 enum Tag<'a> {
     None,
     Incomplete,
-    Tag {
+    Found {
         name: &'a str,
         kind: Kind,
         len: usize,
@@ -239,7 +239,7 @@ fn tag_at(text: &str, end: bool) -> Tag<'_> {
         .split(|c: char| c.is_whitespace() || c == '/')
         .next()
         .unwrap_or("");
-    Tag::Tag {
+    Tag::Found {
         name,
         kind,
         len: close + 1,
@@ -253,7 +253,7 @@ pub(crate) fn tags(text: &str) -> Vec<std::ops::Range<usize>> {
     while let Some(next) = text[at..].find('<') {
         at += next;
         match tag_at(&text[at..], true) {
-            Tag::Tag { len, .. } => {
+            Tag::Found { len, .. } => {
                 found.push(at..at + len);
                 at += len;
             }
@@ -268,7 +268,7 @@ pub(super) fn follow_tags(open: &mut Vec<OpenTag>, text: &str) {
     let mut at = 0;
     while let Some(next) = text[at..].find('<') {
         at += next;
-        let Tag::Tag { name, kind, len } = tag_at(&text[at..], true) else {
+        let Tag::Found { name, kind, len } = tag_at(&text[at..], true) else {
             at += 1;
             continue;
         };
