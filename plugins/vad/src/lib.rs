@@ -5,6 +5,8 @@
 // What plugin_define! expands to cannot be documented.
 #![allow(missing_docs)]
 
+pub mod detector;
+
 fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     Ok(())
 }
