@@ -5,6 +5,11 @@
 // What plugin_define! expands to cannot be documented.
 #![allow(missing_docs)]
 
+#[doc(hidden)]
+pub mod interruption;
+#[doc(hidden)]
+pub mod playout;
+
 fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
     Ok(())
 }

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Who may speak: the two-stage policy of interruption, without clocks, threads or GStreamer.
+//!
+//! An *onset*, the ear's first guess, pauses speech at once. When the caller has then spoken for
+//! `commit_duration` without the ear taking it back, the pause becomes an interruption and the speech is
+//! dropped; when the ear takes it back, or the caller stops, speech goes on at the cut word.
+//!
+//! Three rules where the two meet in unusual order:
+//! - **The mouth does not begin over a caller.** Speech that arrives while the caller speaks is held, whole,
+//!   until the ear reports the end (or `hold_limit` has passed since the onset, in case it never does). It was not
+//!   interrupted, since nobody heard it; so it is not dropped however long the caller speaks.
+//! - **Actions win over ears.** A pause by action is not undone by an ear, and an onset during it changes nothing.
+//!   A resume by action also ends a pause by the ear, and the rest of that stretch of speech is ignored.
+//! - **One stretch of speech interrupts once.** After a commit the same stretch only holds, it never interrupts again.
+
+use std::time::Duration;
+
+use crate::playout::{Nanos, Reason, nanos};
+
+/// What an ear may do to the speech.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing: ears are ignored.
+    None,
+    /// Pause at the onset, drop once the caller has spoken for `commit_duration`.
+    #[default]
+    PauseThenCommit,
+    /// Drop at the onset.
+    Immediate,
+}
+
+/// What an ear says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarEvent {
+    /// Speech may have begun.
+    Onset,
+    /// Speech has begun, the ear is sure. From an ear without onsets this is the onset.
+    Started,
+    /// What began was no speech.
+    Cancelled,
+    /// Speech has ended.
+    Ended,
+}
+
+/// What an application, or a recogniser, asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Fall silent and keep everything.
+    Pause,
+    /// Go on, whatever the ear hears.
+    Resume,
+    /// Fall silent and drop everything.
+    Interrupt,
+    /// What the caller says is meant as an interruption: do not wait for `commit_duration`.
+    Commit,
+    /// What the caller says is no interruption ("mhm"): go on, and ignore the rest of it.
+    Dismiss,
+}
+
+/// What goes into the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// From the ear.
+    Ear(EarEvent),
+    /// From the application.
+    Command(Command),
+}
+
+/// An interruption to carry out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drop {
+    /// Why.
+    pub reason: Reason,
+    /// The decision that silenced speech: the onset, or the action.
+    pub decided_at: Nanos,
+    /// When it was made final.
+    pub committed_at: Nanos,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ear {
+    /// The caller is silent.
+    Quiet,
+    /// The caller speaks, speech was paused for it and is dropped at the commit.
+    Tentative { since: Nanos },
+    /// The caller speaks; nothing was playing when that began, or it was dropped.
+    Holding { since: Nanos },
+    /// The caller speaks and does not matter: dismissed, overruled by a resume, or for longer than the limit.
+    Ignored,
+}
+
+/// The policy. [`Interruption::input`] and [`Interruption::tick`] change it; afterwards [`Interruption::paused`]
+/// says whether speech may sound.
+#[derive(Debug)]
+pub struct Interruption {
+    mode: Mode,
+    commit: Nanos,
+    hold_limit: Nanos,
+    ear: Ear,
+    manual: bool,
+}
+
+impl Interruption {
+    /// A policy with a silent caller.
+    pub fn new(mode: Mode, commit_duration: Duration, hold_limit: Duration) -> Self {
+        Self {
+            mode,
+            commit: nanos(commit_duration),
+            hold_limit: nanos(hold_limit),
+            ear: Ear::Quiet,
+            manual: false,
+        }
+    }
+
+    /// Changes the settings. A pause in progress is measured by the new ones; `Mode::None` ends it.
+    pub fn configure(&mut self, mode: Mode, commit_duration: Duration, hold_limit: Duration) {
+        self.mode = mode;
+        self.commit = nanos(commit_duration);
+        self.hold_limit = nanos(hold_limit);
+        if mode == Mode::None {
+            self.ear = Ear::Quiet;
+        }
+    }
+
+    /// True while speech must not sound.
+    pub fn paused(&self) -> bool {
+        self.manual || self.paused_by_ear()
+    }
+
+    /// True while an ear is what keeps speech from sounding.
+    pub fn paused_by_ear(&self) -> bool {
+        matches!(self.ear, Ear::Tentative { .. } | Ear::Holding { .. })
+    }
+
+    /// When [`Interruption::tick`] next has something to do.
+    pub fn deadline(&self) -> Option<Nanos> {
+        match self.ear {
+            Ear::Tentative { since } => Some(since.saturating_add(self.commit)),
+            Ear::Holding { since } => Some(since.saturating_add(self.hold_limit)),
+            Ear::Quiet | Ear::Ignored => None,
+        }
+    }
+
+    /// Time passes. Call it with the time of each input before that input.
+    pub fn tick(&mut self, now: Nanos) -> Option<Drop> {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return None;
+        }
+        match self.ear {
+            Ear::Tentative { since } => {
+                let committed_at = since.saturating_add(self.commit);
+                self.ear = Ear::Holding { since };
+                // A hold limit shorter than the commit has passed as well.
+                let drop = self.drop(Reason::OnsetCommit, since, committed_at);
+                self.tick(now);
+                Some(drop)
+            }
+            Ear::Holding { .. } => {
+                self.ear = Ear::Ignored;
+                None
+            }
+            Ear::Quiet | Ear::Ignored => None,
+        }
+    }
+
+    /// Something happened at `at`. `playing`: an utterance has begun to sound and is not over.
+    pub fn input(&mut self, at: Nanos, input: Input, playing: bool) -> Option<Drop> {
+        match input {
+            Input::Ear(_) if self.mode == Mode::None => None,
+            Input::Ear(EarEvent::Onset) => self.onset(at, playing),
+            // Confirmation of an onset that is known changes nothing: the commit has its own time.
+            Input::Ear(EarEvent::Started) if self.ear != Ear::Quiet => None,
+            Input::Ear(EarEvent::Started) => self.onset(at, playing),
+            Input::Ear(EarEvent::Cancelled | EarEvent::Ended) => {
+                self.ear = Ear::Quiet;
+                None
+            }
+            Input::Command(Command::Pause) => {
+                self.manual = true;
+                None
+            }
+            Input::Command(Command::Resume) => {
+                self.manual = false;
+                self.ignore();
+                None
+            }
+            Input::Command(Command::Dismiss) => {
+                self.ignore();
+                None
+            }
+            Input::Command(Command::Commit) => match self.ear {
+                Ear::Tentative { since } => {
+                    self.ear = Ear::Holding { since };
+                    Some(self.drop(Reason::OnsetCommit, since, at))
+                }
+                _ => None,
+            },
+            Input::Command(Command::Interrupt) => {
+                // What silenced speech is the onset, where a pause went before.
+                let decided_at = match self.ear {
+                    Ear::Tentative { since } => {
+                        self.ear = Ear::Holding { since };
+                        since
+                    }
+                    _ => at,
+                };
+                Some(self.drop(Reason::Action, decided_at, at))
+            }
+        }
+    }
+
+    /// Running time made a jump by that much (a new base time).
+    pub fn shift(&mut self, from: Nanos, to: Nanos) {
+        if let Ear::Tentative { since } | Ear::Holding { since } = &mut self.ear {
+            *since = if to >= from {
+                since.saturating_add(to - from)
+            } else {
+                since.saturating_sub(from - to)
+            };
+        }
+    }
+
+    /// The ear is gone or starts anew: nobody speaks.
+    pub fn forget_ear(&mut self) {
+        self.ear = Ear::Quiet;
+    }
+
+    fn onset(&mut self, at: Nanos, playing: bool) -> Option<Drop> {
+        match (self.ear, playing && !self.manual) {
+            // A second onset within one stretch of speech, or from a second ear.
+            (Ear::Tentative { .. }, _) => None,
+            (Ear::Holding { .. }, _) => {
+                self.ear = Ear::Holding { since: at };
+                None
+            }
+            (Ear::Quiet | Ear::Ignored, false) => {
+                self.ear = Ear::Holding { since: at };
+                None
+            }
+            (Ear::Quiet | Ear::Ignored, true) if self.mode == Mode::Immediate => {
+                self.ear = Ear::Holding { since: at };
+                Some(self.drop(Reason::OnsetCommit, at, at))
+            }
+            (Ear::Quiet | Ear::Ignored, true) => {
+                self.ear = Ear::Tentative { since: at };
+                self.tick(at)
+            }
+        }
+    }
+
+    fn ignore(&mut self) {
+        if self.ear != Ear::Quiet {
+            self.ear = Ear::Ignored;
+        }
+    }
+
+    /// A pause by action was a pause of what is now dropped.
+    fn drop(&mut self, reason: Reason, decided_at: Nanos, committed_at: Nanos) -> Drop {
+        self.manual = false;
+        Drop {
+            reason,
+            decided_at,
+            committed_at,
+        }
+    }
+}
