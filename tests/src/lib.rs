@@ -11,6 +11,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod caller;
+pub mod inspect;
 pub mod measure;
 pub mod noise;
 pub mod plugins;
