@@ -21,4 +21,6 @@ pub mod random;
 pub mod recordings;
 pub mod room;
 pub mod signal;
+pub mod speaking;
+pub mod tonetts;
 pub mod watchdog;

@@ -10,8 +10,6 @@
 mod analyzer;
 mod earshot;
 mod resampler;
-#[cfg(test)]
-mod signals;
 mod silero;
 mod simd;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
-//! For the tests: the signals of `weights/golden.py`, by the same integer arithmetic.
+//! The signals of `weights/golden.py`, by the same integer arithmetic.
 
 const SAMPLES: usize = 3 * 16_000;
 
 /// The signal or recording that golden.txt calls `name`; `None` if a recording is not installed.
-pub(super) fn named(name: &str) -> Option<Vec<i16>> {
+pub(in crate::detector) fn named(name: &str) -> Option<Vec<i16>> {
     Some(match name {
         "voice" => mixed(&voice(130, 60_000), &noise(3, 30)),
         "voice-in-noise" => mixed(&voice(160, 200_000), &noise(1, 300)),
@@ -19,7 +19,7 @@ pub(super) fn named(name: &str) -> Option<Vec<i16>> {
 }
 
 /// The 48 kHz mono recording of this name that Debian's alsa-utils installs.
-pub(super) fn recorded(name: &str) -> Option<Vec<i16>> {
+pub(in crate::detector) fn recorded(name: &str) -> Option<Vec<i16>> {
     let bytes = std::fs::read(format!("/usr/share/sounds/alsa/{name}")).ok()?;
     // RIFF header, then chunks: four letters, a length, as many bytes.
     let mut rest = bytes.get(12..)?;
@@ -34,13 +34,13 @@ pub(super) fn recorded(name: &str) -> Option<Vec<i16>> {
     }
 }
 
-pub(super) fn checksum(samples: &[i16]) -> u32 {
+pub(in crate::detector) fn checksum(samples: &[i16]) -> u32 {
     samples.iter().fold(0, |sum: u32, sample| {
         sum.wrapping_mul(31).wrapping_add_signed(i32::from(*sample))
     })
 }
 
-pub(super) fn noise(seed: u32, amplitude: i64) -> Vec<i16> {
+pub(in crate::detector) fn noise(seed: u32, amplitude: i64) -> Vec<i16> {
     let mut state = seed;
     (0..SAMPLES)
         .map(|_| {
@@ -56,7 +56,7 @@ const FORMANTS: [[(i64, i64); 3]; 3] = [
     [(31_800, -16_000), (29_600, -15_800), (17_000, -15_300)],
 ];
 
-pub(super) fn voice(period: i64, gain: i64) -> Vec<i16> {
+pub(in crate::detector) fn voice(period: i64, gain: i64) -> Vec<i16> {
     let mut memory = [[0; 2]; 3];
     let mut countdown = 0;
     let mut slope = 0;
@@ -83,34 +83,6 @@ pub(super) fn voice(period: i64, gain: i64) -> Vec<i16> {
         .collect()
 }
 
-pub(super) fn mixed(a: &[i16], b: &[i16]) -> Vec<i16> {
+pub(in crate::detector) fn mixed(a: &[i16], b: &[i16]) -> Vec<i16> {
     a.iter().zip(b).map(|(a, b)| a.saturating_add(*b)).collect()
-}
-
-/// Samples as floats, full scale ±1.
-pub(super) fn floats(samples: &[i16]) -> Vec<f32> {
-    samples.iter().map(|x| f32::from(*x) / 32_768.0).collect()
-}
-
-/// `samples` of one rate at another, low-passed below both Nyquist frequencies: a sinc of ±64 zero crossings.
-pub(super) fn converted(samples: &[f32], from: u32, to: u32) -> Vec<f32> {
-    let (from, to) = (f64::from(from), f64::from(to));
-    let cutoff = 0.95 * (to / from).min(1.0);
-    let reach = 64.0 / cutoff;
-    (0..(samples.len() as f64 * to / from) as usize)
-        .map(|n| {
-            let centre = n as f64 * from / to;
-            let first = (centre - reach).ceil().max(0.0) as usize;
-            let last = ((centre + reach) as usize).min(samples.len() - 1);
-            (first..=last)
-                .map(|i| {
-                    let x = i as f64 - centre;
-                    let angle = std::f64::consts::PI * x * cutoff;
-                    let sinc = if x == 0.0 { 1.0 } else { angle.sin() / angle };
-                    let window = (std::f64::consts::FRAC_PI_2 * x / reach).cos().powi(2);
-                    f64::from(samples[i]) * sinc * window * cutoff
-                })
-                .sum::<f64>() as f32
-        })
-        .collect()
 }
