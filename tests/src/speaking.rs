@@ -136,7 +136,9 @@ impl Rig {
     }
 
     fn begin(&self, format: &str) {
-        let caps = gst::Caps::builder("text/x-raw").field("format", format).build();
+        let caps = gst::Caps::builder("text/x-raw")
+            .field("format", format)
+            .build();
         self.text.push_event(gst::event::StreamStart::new("story"));
         assert!(self.text.push_event(gst::event::Caps::new(&caps)));
     }
@@ -178,7 +180,11 @@ impl Rig {
         let mut heard = self.heard();
         while !wanted(&heard.out) {
             let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{what} did not come in 30 s: {:?}", brief(&heard.out));
+            assert!(
+                !left.is_zero(),
+                "{what} did not come in 30 s: {:?}",
+                brief(&heard.out)
+            );
             heard = self.shared.1.wait_timeout(heard, left).unwrap().0;
         }
         heard.out.clone()
@@ -268,9 +274,14 @@ pub fn brief(out: &[Out]) -> Vec<Out> {
 pub fn utterances(out: &[Out]) -> Vec<(String, gst::ClockTime, Vec<Out>)> {
     let mut all = Vec::new();
     let mut at = 0;
-    while let Some(begin) = out[at..].iter().position(|out| matches!(out, Out::Begin(_))) {
+    while let Some(begin) = out[at..]
+        .iter()
+        .position(|out| matches!(out, Out::Begin(_)))
+    {
         let begin = at + begin;
-        let Out::Begin(id) = &out[begin] else { unreachable!() };
+        let Out::Begin(id) = &out[begin] else {
+            unreachable!()
+        };
         let Out::Segment { start, base } = out[begin - 1] else {
             panic!("{id} does not begin with a SEGMENT: {:?}", out[begin - 1]);
         };
@@ -280,9 +291,14 @@ pub fn utterances(out: &[Out]) -> Vec<(String, gst::ClockTime, Vec<Out>)> {
                 .iter()
                 .position(|out| matches!(out, Out::End(..)))
                 .unwrap_or_else(|| panic!("{id} does not end: {:?}", brief(&out[begin..])));
-        let Out::End(ended, count) = &out[end] else { unreachable!() };
+        let Out::End(ended, count) = &out[end] else {
+            unreachable!()
+        };
         assert_eq!(ended, id);
-        assert!(matches!(out[end - 1], Out::Segment { .. }), "no SEGMENT ahead of the end of {id}");
+        assert!(
+            matches!(out[end - 1], Out::Segment { .. }),
+            "no SEGMENT ahead of the end of {id}"
+        );
         let inside = &out[begin + 1..end - 1];
         assert_eq!(samples(inside).len() as u64, *count, "samples of {id}");
         let mut position = gst::ClockTime::ZERO;
@@ -376,7 +392,9 @@ fn sound_pad(shared: &Shared) -> gst::Pad {
                 }
                 let caps = caps.build();
                 let caps = match query.filter() {
-                    Some(filter) => filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First),
+                    Some(filter) => {
+                        filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First)
+                    }
                     None => caps,
                 };
                 query.set_result(&caps);

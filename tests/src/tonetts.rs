@@ -117,7 +117,11 @@ mod imp {
         }
 
         fn engine(&self, _: &duplex_textpad::Settings) -> Result<Arc<dyn Engine>, Error> {
-            let rate = self.sample_rate.lock().unwrap().unwrap_or(DEFAULT_SAMPLE_RATE);
+            let rate = self
+                .sample_rate
+                .lock()
+                .unwrap()
+                .unwrap_or(DEFAULT_SAMPLE_RATE);
             Ok(Arc::new(SlowEngine {
                 tone: ToneEngine::new(rate),
                 delays: self.delays.clone(),

@@ -94,7 +94,10 @@ fn a_discont_buffer_begins_a_new_utterance() {
     let rig = Rig::playing("tonetts");
     let discont = |text: &str| {
         let mut buffer = gst::Buffer::from_slice(text.as_bytes().to_vec());
-        buffer.get_mut().unwrap().set_flags(gst::BufferFlags::DISCONT);
+        buffer
+            .get_mut()
+            .unwrap()
+            .set_flags(gst::BufferFlags::DISCONT);
         rig.text.push(buffer).unwrap();
     };
     // Marked as the first buffer of a stream always is: of an utterance that was named already.
@@ -121,7 +124,9 @@ fn a_sentence_is_spoken_to_its_end_after_a_pause() {
     rig.push("Three").unwrap();
     std::thread::sleep(Duration::from_millis(200));
     rig.push(" four.").unwrap();
-    let out = rig.wait_for("two ends", |out| utterances_begun(out) == 2 && ends(out) == 2);
+    let out = rig.wait_for("two ends", |out| {
+        utterances_begun(out) == 2 && ends(out) == 2
+    });
     assert_eq!(texts(&utterances(&out)[1].2), ["Three", "four"]);
     // A named utterance is spoken so far, but does not end.
     rig.event(UtteranceBegin::new("named").to_event());
@@ -134,7 +139,9 @@ fn a_sentence_is_spoken_to_its_end_after_a_pause() {
 }
 
 fn utterances_begun(out: &[Out]) -> usize {
-    out.iter().filter(|out| matches!(out, Out::Begin(_))).count()
+    out.iter()
+        .filter(|out| matches!(out, Out::Begin(_)))
+        .count()
 }
 
 fn ends(out: &[Out]) -> usize {
@@ -181,7 +188,11 @@ fn characters_may_be_split_anywhere() {
         rig.push(&text[at..]).unwrap();
         let out = rig.drain();
         let heard = (texts(&out), samples(&out));
-        assert_eq!(&heard, whole.get_or_insert_with(|| heard.clone()), "split at {at}");
+        assert_eq!(
+            &heard,
+            whole.get_or_insert_with(|| heard.clone()),
+            "split at {at}"
+        );
     }
     assert!(whole.unwrap().0.contains(&"Straße".to_owned()));
 }
@@ -222,7 +233,8 @@ fn downstream_chooses_the_rate_and_may_change_its_mind() {
         let sound = samples(&out);
         let rate = rate as u32;
         for (index, word) in words(&spoken[0].2).iter().enumerate() {
-            let middle = (word.start + word.duration / 2).nseconds() * u64::from(rate) / 1_000_000_000;
+            let middle =
+                (word.start + word.duration / 2).nseconds() * u64::from(rate) / 1_000_000_000;
             let middle = usize::try_from(middle).unwrap();
             let half = rate as usize / 200;
             assert_eq!(
@@ -245,7 +257,10 @@ fn downstream_chooses_the_rate_and_may_change_its_mind() {
     rig.credit(Some(3));
     rig.push(text).unwrap();
     rig.wait_for("three buffers", |out| {
-        out.iter().filter(|out| matches!(out, Out::Sound { .. })).count() == 3
+        out.iter()
+            .filter(|out| matches!(out, Out::Sound { .. }))
+            .count()
+            == 3
     });
     rig.take_rates(&[48_000]);
     rig.credit(None);
@@ -276,7 +291,9 @@ fn caps_in_vain_are_said() {
     let filter = gst::ElementFactory::make("capsfilter")
         .property(
             "caps",
-            gst::Caps::builder("audio/x-raw").field("format", "F32LE").build(),
+            gst::Caps::builder("audio/x-raw")
+                .field("format", "F32LE")
+                .build(),
         )
         .build()
         .unwrap();
@@ -296,8 +313,13 @@ fn caps_in_vain_are_said() {
     let message = bus
         .timed_pop_filtered(gst::ClockTime::from_seconds(10), &[gst::MessageType::Error])
         .expect("an ERROR");
-    let gst::MessageView::Error(error) = message.view() else { unreachable!() };
-    assert!(error.error().to_string().contains("audioconvert"), "{error:?}");
+    let gst::MessageView::Error(error) = message.view() else {
+        unreachable!()
+    };
+    assert!(
+        error.error().to_string().contains("audioconvert"),
+        "{error:?}"
+    );
     filter.set_state(gst::State::Null).unwrap();
 }
 
@@ -310,7 +332,8 @@ fn cues_are_spoken_at_their_time() {
     let s = gst::ClockTime::from_seconds;
     rig.cue("<i>One</i> &amp; two", s(1), s(1)).unwrap();
     // While the one before still speaks: right after it.
-    rig.cue("Three", gst::ClockTime::from_mseconds(1_100), s(1)).unwrap();
+    rig.cue("Three", gst::ClockTime::from_mseconds(1_100), s(1))
+        .unwrap();
     rig.cue("Four", s(10), s(1)).unwrap();
     let out = rig.drain();
     let spoken = utterances(&out);
@@ -324,7 +347,10 @@ fn cues_are_spoken_at_their_time() {
     assert_eq!(spoken[1].1, s(1) + length(0));
     assert_eq!(spoken[2].1, s(10));
     // Time passes between them: sinks are told.
-    let gaps: Vec<_> = out.iter().filter(|out| matches!(out, Out::Gap(..))).collect();
+    let gaps: Vec<_> = out
+        .iter()
+        .filter(|out| matches!(out, Out::Gap(..)))
+        .collect();
     assert_eq!(
         gaps,
         [
@@ -342,7 +368,9 @@ fn gaps_in_the_text_are_gaps_in_the_sound() {
     rig.begin_time("utf8");
     let s = gst::ClockTime::from_seconds;
     rig.event(gst::event::Gap::builder(s(0)).duration(s(3)).build());
-    let out = rig.wait_for("a GAP", |out| out.iter().any(|out| matches!(out, Out::Gap(..))));
+    let out = rig.wait_for("a GAP", |out| {
+        out.iter().any(|out| matches!(out, Out::Gap(..)))
+    });
     assert_eq!(out[1], Out::Caps(RATE as i32));
     assert!(out.contains(&Out::Gap(s(0), Some(s(3)))));
     rig.cue("One", s(3), s(1)).unwrap();
@@ -360,10 +388,16 @@ fn faster_segments_are_refused_with_a_sentence() {
     segment.set_rate(2.0);
     rig.event(gst::event::Segment::new(&segment));
     // A sticky event: GStreamer keeps it, and offers it again with the next buffer.
-    assert!(rig.cue("One", gst::ClockTime::ZERO, gst::ClockTime::SECOND).is_err());
+    assert!(
+        rig.cue("One", gst::ClockTime::ZERO, gst::ClockTime::SECOND)
+            .is_err()
+    );
     let errors = errors(&bus);
     assert!(!errors.is_empty());
-    assert!(errors[0].contains("2 times") && errors[0].contains("property rate"), "{errors:?}");
+    assert!(
+        errors[0].contains("2 times") && errors[0].contains("property rate"),
+        "{errors:?}"
+    );
 }
 
 #[test]
@@ -371,7 +405,9 @@ fn foreign_events_pass_in_their_place() {
     init();
     let rig = Rig::playing("tonetts");
     let name = "rstranscribe/speaker-change";
-    rig.event(gst::event::CustomDownstream::new(gst::Structure::new_empty(name)));
+    rig.event(gst::event::CustomDownstream::new(
+        gst::Structure::new_empty(name),
+    ));
     let mut tags = gst::TagList::new();
     tags.get_mut()
         .unwrap()
@@ -379,13 +415,26 @@ fn foreign_events_pass_in_their_place() {
     rig.event(gst::event::Tag::new(tags));
     rig.push("Hello.").unwrap();
     rig.event(UtteranceEnd::of_text("").to_event());
-    rig.event(gst::event::CustomDownstream::new(gst::Structure::new_empty("my/own")));
+    rig.event(gst::event::CustomDownstream::new(
+        gst::Structure::new_empty("my/own"),
+    ));
     let out = rig.drain();
     let place = |wanted: &Out| out.iter().position(|out| out == wanted).unwrap();
-    let begin = out.iter().position(|out| matches!(out, Out::Begin(_))).unwrap();
-    let end = out.iter().position(|out| matches!(out, Out::End(..))).unwrap();
+    let begin = out
+        .iter()
+        .position(|out| matches!(out, Out::Begin(_)))
+        .unwrap();
+    let end = out
+        .iter()
+        .position(|out| matches!(out, Out::End(..)))
+        .unwrap();
     assert!(place(&Out::Other(name.into())) < begin);
-    assert!(out.iter().any(|out| matches!(out, Out::Other(name) if name.contains("Tag"))), "{:?}", brief(&out));
+    assert!(
+        out.iter()
+            .any(|out| matches!(out, Out::Other(name) if name.contains("Tag"))),
+        "{:?}",
+        brief(&out)
+    );
     assert!(place(&Out::Other("my/own".into())) > end);
     // Upstream events go upstream.
     let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -398,7 +447,9 @@ fn foreign_events_pass_in_their_place() {
             gst::PadProbeReturn::Ok
         });
     let src = rig.element.static_pad("src").unwrap();
-    src.send_event(gst::event::CustomUpstream::new(gst::Structure::new_empty("voice/interrupted")));
+    src.send_event(gst::event::CustomUpstream::new(gst::Structure::new_empty(
+        "voice/interrupted",
+    )));
     assert_eq!(*heard.lock().unwrap(), ["voice/interrupted"]);
 }
 
@@ -430,9 +481,11 @@ fn a_flush_ends_what_is_spoken_within_20_ms() {
     // A request that takes ten seconds, one that waits for text, one whose sound is not taken.
     for case in 0..3 {
         rig.clear();
-        rig.element.set_property("first-delay", if case == 0 { 10_000_000_000u64 } else { 0 });
+        rig.element
+            .set_property("first-delay", if case == 0 { 10_000_000_000u64 } else { 0 });
         rig.credit((case == 2).then_some(0));
-        rig.push(if case == 1 { "One" } else { "One two three." }).unwrap();
+        rig.push(if case == 1 { "One" } else { "One two three." })
+            .unwrap();
         std::thread::sleep(Duration::from_millis(50));
         let asked = Instant::now();
         rig.event(gst::event::FlushStart::new());
@@ -451,7 +504,10 @@ fn a_flush_ends_what_is_spoken_within_20_ms() {
         rig.event(UtteranceEnd::of_text("after").to_event());
         let out = rig.wait_for("the end", |out| ends(out) == 1);
         let spoken = utterances(&out);
-        assert_eq!((spoken[0].0.as_str(), spoken[0].1), ("after", gst::ClockTime::ZERO));
+        assert_eq!(
+            (spoken[0].0.as_str(), spoken[0].1),
+            ("after", gst::ClockTime::ZERO)
+        );
         assert_eq!(texts(&out), ["Seven"]);
     }
     let stats: gst::Structure = rig.element.property("stats");
@@ -528,7 +584,10 @@ fn a_megabyte_of_text_is_spoken_in_little_memory() {
     let words = words(&out);
     assert_eq!(words.len(), 12 * 20_000);
     let last = words.last().unwrap();
-    assert_eq!(&text[last.text_start as usize..last.text_end as usize], "times");
+    assert_eq!(
+        &text[last.text_start as usize..last.text_end as usize],
+        "times"
+    );
 }
 
 #[test]
@@ -543,7 +602,11 @@ fn eos_twice_and_a_restart_leave_nothing_behind() {
             .into_iter()
             .filter(|out| matches!(out, Out::Sound { .. }))
             .collect::<Vec<_>>();
-        assert_eq!(&heard, first.get_or_insert_with(|| heard.clone()), "round {round}");
+        assert_eq!(
+            &heard,
+            first.get_or_insert_with(|| heard.clone()),
+            "round {round}"
+        );
         assert_eq!(utterances(&out)[0].1, gst::ClockTime::ZERO, "round {round}");
         let stats: gst::Structure = rig.element.property("stats");
         assert_eq!(stats.get::<u64>("utterances"), Ok(1));
@@ -633,7 +696,10 @@ fn a_wrong_voice_is_said_before_anything_starts() {
     assert!(rig.element.set_state(gst::State::Ready).is_err());
     let errors = errors(&bus);
     assert_eq!(errors.len(), 1);
-    assert!(errors[0].contains("`tonne`") && errors[0].contains("`tone`"), "{errors:?}");
+    assert!(
+        errors[0].contains("`tonne`") && errors[0].contains("`tone`"),
+        "{errors:?}"
+    );
     assert_eq!(rig.element.current_state(), gst::State::Null);
     rig.element.set_property("voice", "tone-text");
     rig.start();
@@ -650,8 +716,13 @@ fn a_panicking_engine_is_an_error_message() {
     let message = bus
         .timed_pop_filtered(gst::ClockTime::from_seconds(10), &[gst::MessageType::Error])
         .expect("an ERROR");
-    let gst::MessageView::Error(error) = message.view() else { unreachable!() };
-    assert!(error.error().to_string().contains("the engine panics"), "{error:?}");
+    let gst::MessageView::Error(error) = message.view() else {
+        unreachable!()
+    };
+    assert!(
+        error.error().to_string().contains("the engine panics"),
+        "{error:?}"
+    );
     // It stops as it should, and starts again.
     rig.element.set_property("panic", false);
     rig.stop();
@@ -693,7 +764,10 @@ fn late_text_is_spoken_now() {
         })
         .unwrap();
     let after = rig.element.current_running_time().unwrap();
-    assert!(second >= before && second <= after, "{before} {second} {after}");
+    assert!(
+        second >= before && second <= after,
+        "{before} {second} {after}"
+    );
     // A sentence whose text pauses goes on when the text does.
     rig.push("Three four, ").unwrap();
     rig.wait_for("four", |out| texts(out).contains(&"four".to_owned()));
