@@ -222,41 +222,34 @@ impl<S: Speaker> Core<S> {
         }
     }
 
+    /// The sound cannot be pushed: says so, and stops until a flush or a restart.
     fn pushed_in_vain(&self, element: &gst::Element, flow: gst::FlowError) {
         gst::debug!(self.cat, obj = element, "stopping: {flow}");
-        match flow {
-            // Ours or downstream's flush or state change: nothing to say.
-            gst::FlowError::Flushing => {
-                if !self.state().flushing {
-                    self.give_up(flow);
-                }
-            }
-            gst::FlowError::Eos => self.give_up(flow),
-            gst::FlowError::NotLinked => {
-                self.give_up(flow);
-                gst::element_error!(
-                    element,
-                    gst::StreamError::Failed,
-                    ("The source pad is not linked: link it to what takes the sound, for instance autoaudiosink")
-                );
-            }
-            gst::FlowError::NotNegotiated => {
-                self.give_up(flow);
-                gst::element_error!(
-                    element,
-                    gst::StreamError::Format,
-                    ("What follows takes no mono S16LE sound: put audioconvert ! audioresample between")
-                );
-            }
-            flow => {
-                self.give_up(flow);
-                gst::element_error!(
-                    element,
-                    gst::StreamError::Failed,
-                    ("The sound was refused downstream ({flow}); an error there says why")
-                );
-            }
+        if self.state().flushing {
+            return;
         }
+        // On the bus before upstream learns of it, whose own message would say less.
+        match flow {
+            gst::FlowError::Flushing | gst::FlowError::Eos => (),
+            gst::FlowError::NotLinked => gst::element_error!(
+                element,
+                gst::StreamError::Failed,
+                ("The source pad is not linked: link it to what takes the sound, for instance \
+                     autoaudiosink")
+            ),
+            gst::FlowError::NotNegotiated => gst::element_error!(
+                element,
+                gst::StreamError::Format,
+                ("What follows takes no mono S16LE sound: put audioconvert ! audioresample \
+                     between")
+            ),
+            flow => gst::element_error!(
+                element,
+                gst::StreamError::Failed,
+                ("The sound was refused downstream ({flow}); an error there says why")
+            ),
+        }
+        self.give_up(flow);
     }
 
     fn piece(
