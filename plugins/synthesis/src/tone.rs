@@ -84,42 +84,39 @@ pub fn pause_of(boundary: Boundary, rate: f64, sample_rate: u32) -> u64 {
     to_samples(ms, rate, sample_rate)
 }
 
-/// The frequency of the one tone in `samples` (at least 5 ms), in Hz; `None` for silence or what
-/// is no single tone.
-pub fn frequency_of(samples: &[i16], sample_rate: u32) -> Option<f64> {
-    if samples.len() < 8 {
-        return None;
-    }
-    let x: Vec<f64> = samples.iter().map(|s| f64::from(*s)).collect();
-    let energy = x.iter().map(|s| s * s).sum::<f64>() / x.len() as f64;
-    if energy < (AMPLITUDE / 100.0).powi(2) {
-        return None;
-    }
-    // A sine obeys x[n-1] + x[n+1] = 2 cos(w) x[n]: fit the cosine, then look at what is left.
-    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
-    for n in 1..x.len() - 1 {
-        let y = x[n - 1] + x[n + 1];
-        xy += x[n] * y;
-        xx += x[n] * x[n];
-        yy += y * y;
-    }
-    let cosine = xy / (2.0 * xx);
-    let left = yy - xy * xy / xx;
-    if !(-1.0..=1.0).contains(&cosine) || left > 0.02 * (yy + xx) {
-        return None;
-    }
-    Some(cosine.acos() / TAU * f64::from(sample_rate))
-}
-
-/// Which word any 5 ms of samples belong to: its index modulo [`PITCHES`]. `None` for silence, and
-/// where two words meet.
+/// Which word any 5 ms (or more) of samples belong to: its index modulo [`PITCHES`]. `None` for
+/// silence, for what is no tone of this engine, and where two words meet.
+///
+/// Fits each pitch's sine to the samples; noise, resampling and a codec leave the answer as it is.
 pub fn word_at(samples: &[i16], sample_rate: u32) -> Option<usize> {
-    let place = (frequency_of(samples, sample_rate)? - LOWEST) / STEP;
-    let nearest = place.round();
-    if (place - nearest).abs() > 0.3 || !(0.0..PITCHES as f64).contains(&nearest) {
+    let x: Vec<f64> = samples.iter().map(|s| f64::from(*s)).collect();
+    let energy: f64 = x.iter().map(|s| s * s).sum();
+    if x.len() < 8 || energy / (x.len() as f64) < (AMPLITUDE / 100.0).powi(2) {
         return None;
     }
-    Some((nearest as usize * UNSTRIDE) % PITCHES)
+    let explained = |place: usize| {
+        let step = TAU * (LOWEST + STEP * place as f64) / f64::from(sample_rate);
+        let (turn_sin, turn_cos) = step.sin_cos();
+        let (mut sin, mut cos) = (0.0, 1.0);
+        let (mut ss, mut cc, mut sc, mut xs, mut xc) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        for x in &x {
+            ss += sin * sin;
+            cc += cos * cos;
+            sc += sin * cos;
+            xs += x * sin;
+            xc += x * cos;
+            (sin, cos) = (
+                sin * turn_cos + cos * turn_sin,
+                cos * turn_cos - sin * turn_sin,
+            );
+        }
+        let determinant = ss * cc - sc * sc;
+        (xs * xs * cc - 2.0 * xs * xc * sc + xc * xc * ss) / determinant / energy
+    };
+    let (share, place) = (0..PITCHES)
+        .map(|place| (explained(place), place))
+        .max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (share > 0.85).then_some((place * UNSTRIDE) % PITCHES)
 }
 
 fn to_samples(ms: f64, rate: f64, sample_rate: u32) -> u64 {

@@ -6,9 +6,16 @@
 #![allow(missing_docs)]
 
 pub mod detector;
+mod ear;
+mod echo;
+mod samples;
+mod segmenter;
+mod settings;
+mod vad;
+mod voice;
 
-fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    Ok(())
+fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    vad::register(plugin)
 }
 
 gst::plugin_define!(

@@ -138,6 +138,11 @@ impl Language {
         self.code.is_empty() || self.code == code
     }
 
+    /// Whether quotation marks stand apart from what they hold (`« Oui ! »`).
+    pub fn spaces_quotes(&self) -> bool {
+        self.code == "fr"
+    }
+
     /// Whether the stop behind `token` (without it) ends a sentence, given the first character
     /// of what follows behind white space (quotes and brackets skipped). `first`: the token is
     /// the first of its clause.

@@ -62,7 +62,7 @@ pub(super) fn closes(c: char) -> bool {
 
 /// A quotation mark that may open or close.
 pub(super) fn ambiguous_quote(c: char) -> bool {
-    matches!(c, '"' | '\'' | '“' | '＂')
+    matches!(c, '"' | '\'' | '“' | '«' | '‹' | '＂')
 }
 
 /// Opens a quotation or bracket: looked through for what follows a full stop.

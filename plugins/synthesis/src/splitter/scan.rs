@@ -42,7 +42,7 @@ pub(super) fn scan(window: &Window, text: &str, language: &Language) -> Scan {
         words: 0,
         word_open: false,
         spoken: false,
-        quotes: [0; 4],
+        quotes: [0; 5],
     };
     scanner.run()
 }
@@ -60,7 +60,7 @@ struct Scanner<'a> {
     /// Whether there is anything to say yet.
     spoken: bool,
     /// How often each ambiguous quotation mark occurred.
-    quotes: [usize; 4],
+    quotes: [usize; 5],
 }
 
 impl Scanner<'_> {
@@ -102,6 +102,7 @@ impl Scanner<'_> {
                 }
             };
             match verdict {
+                Verdict::On(next) if self.place < limit => self.place = next.min(limit),
                 Verdict::On(next) => self.place = next,
                 Verdict::More => return Scan::More,
                 Verdict::Cut(at, boundary) => {
@@ -251,11 +252,28 @@ impl Scanner<'_> {
             }
             end += 1;
         }
-        let after = match self.window.at(end) {
+        let mut after = match self.window.at(end) {
             Look::Char(c) => Some(c),
             Look::Unknown => return Verdict::More,
             Look::End => None,
         };
+        // `« Venez ! »`
+        let french = matches!(after, Some('\u{a0}' | '\u{202f}'))
+            || (after == Some(' ') && self.language.spaces_quotes());
+        if french {
+            match self.window.at(end + 1) {
+                Look::Unknown => return Verdict::More,
+                Look::Char('»' | '›') => {
+                    end += 2;
+                    after = match self.window.at(end) {
+                        Look::Char(c) => Some(c),
+                        Look::Unknown => return Verdict::More,
+                        Look::End => None,
+                    };
+                }
+                _ => {}
+            }
+        }
         let spaced = after.is_none_or(char::is_whitespace);
         let before = self.window.before(begin);
         let in_number = marks_end == begin + 1
@@ -430,6 +448,7 @@ fn quote_kind(c: char) -> Option<usize> {
         '"' => 0,
         '\'' => 1,
         '“' => 2,
-        _ => 3,
+        '«' | '‹' => 3,
+        _ => 4,
     })
 }

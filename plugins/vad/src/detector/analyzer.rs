@@ -56,6 +56,8 @@ pub struct Analyzer {
     first: Phase,
     second: Option<Phase>,
     two_phase: bool,
+    /// The end of the latest score, counted as `audio_start` is.
+    scored: u64,
     frames: u64,
 }
 
@@ -86,6 +88,7 @@ impl Analyzer {
             },
             second: None,
             two_phase: false,
+            scored: 0,
             frames: 0,
         }
     }
@@ -148,6 +151,7 @@ impl Analyzer {
         self.audio_start = 0;
         self.first.detector.reset();
         self.first.next = HISTORY as u64;
+        self.scored = 0;
         self.frames = 0;
         self.set_two_phase(false);
         self.set_two_phase(two_phase);
@@ -227,6 +231,11 @@ impl Analyzer {
             let value = phase.detector.score(audio);
             let power = audio.iter().map(|x| x * x).sum::<f32>() / hop as f32;
             phase.next = end;
+            // A second phase that is switched off and on again goes over the same half hop.
+            if end <= self.scored {
+                continue;
+            }
+            self.scored = end;
             scored(Score {
                 value,
                 end: self.to_frames(end - HISTORY as u64),
@@ -256,3 +265,6 @@ fn sane(x: f32) -> f32 {
         0.0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@
 mod analyzer;
 mod earshot;
 mod resampler;
+#[cfg(test)]
+mod signals;
 mod silero;
 mod simd;
 

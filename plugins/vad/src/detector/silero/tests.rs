@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout)] // what was skipped, and why
 
+use super::super::signals;
 use super::*;
 
 /// Written by `weights/golden.py` with ONNX Runtime.
@@ -10,14 +11,8 @@ static GOLDEN: &str = include_str!("golden.txt");
 /// All the differences come from the order of additions and from the exponentials.
 const TOLERANCE: f32 = 1e-5;
 
-mod signals;
-
 fn voice() -> Vec<f32> {
-    signals::named("voice-in-noise")
-        .unwrap()
-        .iter()
-        .map(|x| f32::from(*x) / 32_768.0)
-        .collect()
+    signals::floats(&signals::named("voice-in-noise").unwrap())
 }
 
 fn detectors() -> Vec<Silero> {
@@ -45,7 +40,7 @@ fn scores_match_onnx_runtime() {
             println!("SKIPPED: {name}: this version of the recording differs");
             continue;
         }
-        let audio: Vec<f32> = samples.iter().map(|x| f32::from(*x) / 32_768.0).collect();
+        let audio = signals::floats(&samples);
         for mut detector in detectors() {
             let scores: Vec<f32> = audio
                 .chunks_exact(HOP)

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MPL-2.0
+//! The echo gate: is what the microphone hears louder than what the agent's own voice can be?
+//!
+//! No detector tells the agent's echo from a caller. What the mouth plays (the far end) is
+//! known, though, and so is how much of it came back so far (the echo return loss). Audio
+//! counts as a caller only where it is louder than the loudest far-end level of the last
+//! [`MEMORY`] less the return loss plus a margin. While nothing plays the gate is open, so a
+//! quiet caller is never shut out by an absolute level.
+//!
+//! Pure: levels and running times in, a verdict out.
+//!
+//! The return loss is learned. Whatever the microphone hears is at least the echo, so far less
+//! near is a lower bound of the loss at any time, and the estimate may rise towards it. It falls
+//! only where the microphone's level demonstrably follows the far end's: their envelopes
+//! correlate at one delay for several rounds running. A caller who talks over the agent does
+//! not correlate, and so cannot lower the estimate and deafen the ear to himself.
+
+use crate::segmenter::MS;
+
+/// Length of one cell of the level histories.
+const CELL: u64 = 10 * MS;
+/// Cells kept: 10.24 s. Bounded whatever is reported.
+const CELLS: usize = 1024;
+/// How far back the loudest far-end level counts: room delay, reverberation and the latency of
+/// an audio device together.
+pub const MEMORY: u64 = 300 * MS;
+/// A cell without sound.
+const SILENT: f32 = -120.0;
+/// The far end plays when it is louder than this.
+const PLAYING: f32 = -60.0;
+/// Window over which the envelopes are compared, in cells.
+const WINDOW: usize = 150;
+/// Delays that are tried, in cells: 0-400 ms.
+const DELAYS: usize = 41;
+/// Every so many near cells the return loss is looked at.
+const ROUND: usize = 10;
+/// Correlation of the envelopes from which the microphone is said to follow the far end.
+const FOLLOWS: f32 = 0.6;
+/// What is assumed before anything was learned: the echo arrives 6 dB below what is played.
+/// Loud for a room, so that the agent's first words do not stop it.
+pub const START: f32 = 6.0;
+/// Bounds of the estimate. Below zero: a microphone amplifier hotter than the loudspeaker.
+const BOUNDS: (f32, f32) = (-12.0, 60.0);
+/// Margin above the expected echo, in dB: for speech to count as a caller's.
+pub const MARGIN: f32 = 6.0;
+/// While somebody speaks the margin is smaller by this much: the dips between syllables
+/// belong to the speech.
+const SPEAKING_BONUS: f32 = 6.0;
+
+/// Level history by time: a ring of cells, each tagged with the time that it stands for.
+#[derive(Debug, Clone)]
+struct Levels {
+    cells: Box<[(u64, f64)]>,
+}
+
+impl Levels {
+    fn new() -> Self {
+        Self {
+            cells: vec![(u64::MAX, 0.0); CELLS].into_boxed_slice(),
+        }
+    }
+
+    /// Spreads `power` (mean square) over the cells that `start..end` touches.
+    fn add(&mut self, start: u64, end: u64, power: f64) {
+        let end = end.min(start.saturating_add(CELLS as u64 * CELL));
+        let mut t = start;
+        while t < end {
+            let slot = t / CELL;
+            let stop = ((slot + 1) * CELL).min(end);
+            let cell = &mut self.cells[slot as usize % CELLS];
+            if cell.0 != slot {
+                *cell = (slot, 0.0);
+            }
+            cell.1 += power * (stop - t) as f64 / CELL as f64;
+            t = stop;
+        }
+    }
+
+    /// Level of a cell in dB.
+    fn db(&self, slot: u64) -> f32 {
+        let cell = self.cells[slot as usize % CELLS];
+        if cell.0 == slot && cell.1 > 1e-12 {
+            (10.0 * cell.1.log10()) as f32
+        } else {
+            SILENT
+        }
+    }
+
+    /// Loudest level of the cells `from..=to`.
+    fn max(&self, from: u64, to: u64) -> f32 {
+        let from = from.max(to.saturating_sub(CELLS as u64 - 1));
+        (from..=to).fold(SILENT, |max, slot| max.max(self.db(slot)))
+    }
+
+    fn clear(&mut self) {
+        self.cells.fill((u64::MAX, 0.0));
+    }
+}
+
+/// One report of what the far end played.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FarFrame {
+    /// Running time at which the frame begins, in nanoseconds.
+    pub running_time: u64,
+    /// Its length in nanoseconds.
+    pub duration: u64,
+    /// Its level in dB relative to full scale.
+    pub rms_db: f64,
+}
+
+/// The gate of one ear.
+#[derive(Debug, Clone)]
+pub struct EchoGate {
+    far: Levels,
+    near: Levels,
+    /// End of the latest near level.
+    near_end: u64,
+    /// Last cell that a round has seen.
+    seen: u64,
+    margin: f32,
+    return_loss: f32,
+    /// The delay at which the envelopes correlate, and for how many rounds they have.
+    delay: Option<(usize, u32)>,
+}
+
+impl Default for EchoGate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl EchoGate {
+    /// A gate that has learned nothing yet.
+    pub fn new() -> Self {
+        Self {
+            far: Levels::new(),
+            near: Levels::new(),
+            near_end: 0,
+            seen: 0,
+            margin: MARGIN,
+            return_loss: START,
+            delay: None,
+        }
+    }
+
+    /// Sets the margin above the expected echo, in dB.
+    pub fn set_margin(&mut self, db: f32) {
+        self.margin = db;
+    }
+
+    /// The far end plays a frame. Reports may come early, late, or out of order.
+    pub fn far(&mut self, frame: FarFrame) {
+        if frame.rms_db.is_nan() || frame.running_time > u64::MAX / 2 {
+            return;
+        }
+        let end = frame.running_time.saturating_add(frame.duration);
+        let power = 10f64.powf(frame.rms_db.clamp(-200.0, 20.0) / 10.0);
+        self.far.add(frame.running_time, end, power);
+    }
+
+    /// The microphone heard audio of mean square `power` from `start` to `end`.
+    pub fn near(&mut self, start: u64, end: u64, power: f64) {
+        if start < self.near_end.saturating_sub(CELL) {
+            // Time jumped back: what was heard then is not what is heard now.
+            self.reset();
+        }
+        self.near.add(start, end, power);
+        self.near_end = end;
+        let complete = end / CELL;
+        if complete >= self.seen + ROUND as u64 {
+            self.seen = complete;
+            self.learn(complete);
+        }
+    }
+
+    /// Whether the far end plays, or did so within [`MEMORY`] before `time`.
+    pub fn far_plays(&self, time: u64) -> bool {
+        self.far_level(time, time) > PLAYING
+    }
+
+    /// Whether a hop from `start` to `end` of the mean square `power` can be a caller.
+    /// `speaking`: somebody was already found to be speaking.
+    pub fn is_open(&self, start: u64, end: u64, power: f64, speaking: bool) -> bool {
+        let far = self.far_level(start, end);
+        if far <= PLAYING {
+            return true;
+        }
+        let bonus = if speaking { SPEAKING_BONUS } else { 0.0 };
+        let db = 10.0 * power.max(1e-12).log10() as f32;
+        db > far - self.return_loss + self.margin - bonus
+    }
+
+    /// The learned echo return loss in dB: how far below the far end its echo arrives.
+    pub fn return_loss(&self) -> f32 {
+        self.return_loss
+    }
+
+    /// The delay of the echo in nanoseconds, while one is heard.
+    pub fn delay(&self) -> Option<u64> {
+        self.delay
+            .and_then(|(delay, rounds)| (rounds >= 3).then_some(delay as u64 * CELL))
+    }
+
+    /// Forgets levels and delay, keeps the return loss: the room is the same after a seek.
+    pub fn reset(&mut self) {
+        self.far.clear();
+        self.near.clear();
+        self.near_end = 0;
+        self.seen = 0;
+        self.delay = None;
+    }
+
+    /// Loudest far-end level that can be heard from `start` to `end`.
+    fn far_level(&self, start: u64, end: u64) -> f32 {
+        // An echo that is known to arrive late is remembered for longer.
+        let late = self.delay().map_or(0, |delay| delay + 150 * MS);
+        let from = start.saturating_sub(MEMORY.max(late));
+        self.far.max(from / CELL, end.saturating_sub(1) / CELL)
+    }
+
+    /// One round of learning over the window that ends before cell `end`.
+    fn learn(&mut self, end: u64) {
+        let Some(begin) = end.checked_sub((WINDOW + DELAYS) as u64) else {
+            return;
+        };
+        // far[i + DELAYS - 1 - d] is what was played d cells before near[i].
+        let mut far = [SILENT; WINDOW + DELAYS - 1];
+        for (i, level) in far.iter_mut().enumerate() {
+            *level = self.far.db(begin + 1 + i as u64);
+        }
+        let loudest = far.iter().copied().fold(SILENT, f32::max);
+        if loudest <= PLAYING {
+            self.delay = None;
+            return;
+        }
+        let mut near = [SILENT; WINDOW];
+        for (i, level) in near.iter_mut().enumerate() {
+            *level = self.near.db(begin + DELAYS as u64 + i as u64);
+        }
+        // Levels far below the loudest say nothing about an echo.
+        let near_floor = near.iter().copied().fold(SILENT, f32::max) - 30.0;
+        let near_clipped = near.map(|level| level.max(near_floor));
+        let far_clipped = far.map(|level| level.max(loudest - 30.0));
+        let (delay, r) = (0..DELAYS)
+            .map(|d| {
+                let far = &far_clipped[DELAYS - 1 - d..DELAYS - 1 - d + WINDOW];
+                (d, correlation(far, &near_clipped))
+            })
+            .fold((0, -1.0), |best, x| if x.1 > best.1 { x } else { best });
+        self.delay = match self.delay {
+            _ if r < FOLLOWS => None,
+            Some((d, rounds)) if d.abs_diff(delay) <= 3 => Some((delay, rounds + 1)),
+            _ => Some((delay, 1)),
+        };
+        let follows = self.delay().is_some();
+        // Where the far end is loud: how far below it is the microphone?
+        let mut below = [0.0f32; WINDOW];
+        let mut n = 0;
+        for (i, &near) in near.iter().enumerate() {
+            let newest = i + DELAYS - 1;
+            let heard = if follows {
+                // One cell either way: the delay is not a whole number of cells.
+                let at = newest - delay;
+                far[at.saturating_sub(1)..=(at + 1).min(far.len() - 1)]
+                    .iter()
+                    .copied()
+                    .fold(SILENT, f32::max)
+            } else {
+                far[newest + 1 - (MEMORY / CELL) as usize..=newest]
+                    .iter()
+                    .copied()
+                    .fold(SILENT, f32::max)
+            };
+            if heard > PLAYING + 10.0 && heard > loudest - 15.0 && near > SILENT {
+                below[n] = heard - near;
+                n += 1;
+            }
+        }
+        if n < WINDOW / 10 {
+            return;
+        }
+        let below = &mut below[..n];
+        below.sort_unstable_by(f32::total_cmp);
+        // The louder echoes decide, not the average one.
+        let loss = below[n / 8];
+        let step = loss - self.return_loss;
+        if step > 0.0 {
+            self.return_loss += (step * 0.2).min(1.0);
+        } else if follows {
+            self.return_loss += step * 0.5;
+        }
+        self.return_loss = self.return_loss.clamp(BOUNDS.0, BOUNDS.1);
+    }
+}
+
+/// Pearson's correlation of two windows of the same length; 0 where one does not vary.
+fn correlation(a: &[f32], b: &[f32]) -> f32 {
+    let n = a.len().min(b.len()) as f32;
+    let (mean_a, mean_b) = (a.iter().sum::<f32>() / n, b.iter().sum::<f32>() / n);
+    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (&a, &b) in a.iter().zip(b) {
+        let (a, b) = (a - mean_a, b - mean_b);
+        ab += a * b;
+        aa += a * a;
+        bb += b * b;
+    }
+    // Less than half a decibel of variation is no envelope.
+    if aa < 0.25 * n || bb < 0.25 * n {
+        return 0.0;
+    }
+    ab / (aa * bb).sqrt()
+}
