@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 //! What the processor can do, asked once, and the pieces of arithmetic that the detectors share.
 //!
-//! The kernels are plain Rust over fixed-size arrays, compiled once per instruction set: the compiler turns them into
-//! vector instructions. They are `#[inline(always)]` functions, generic over whether fused multiply-add exists (without
-//! it `f32::mul_add` is a slow library call), that a `#[target_feature]` function wraps.
+//! A kernel is an `#[inline(always)]` function, generic over a [`Vector`], that a `#[target_feature]` function wraps for
+//! each instruction set. What is done to every element alike is a plain loop, which the compiler vectorizes there,
+//! generic over whether fused multiply-add exists (without it `f32::mul_add` is a slow library call).
 
 use std::sync::OnceLock;
 
@@ -46,6 +46,144 @@ impl Isa {
         all
     }
 }
+
+impl Isa {
+    /// Floats in the register that kernels of this instruction set use.
+    pub(super) fn lanes(self) -> usize {
+        match self {
+            Isa::Baseline => Quad::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => <x86::__m256 as Vector>::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => <x86::__m512 as Vector>::LANES,
+        }
+    }
+}
+
+/// A register of floats.
+pub(super) trait Vector: Copy {
+    /// How many floats it holds.
+    const LANES: usize;
+    /// Whether multiply-add is fused.
+    const FMA: bool;
+
+    /// All lanes the same.
+    ///
+    /// # Safety
+    /// The processor must have the instruction set; the same holds for all functions here.
+    unsafe fn splat(value: f32) -> Self;
+
+    /// Reads `LANES` floats.
+    ///
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load(from: *const f32) -> Self;
+
+    /// Writes `LANES` floats.
+    ///
+    /// # Safety
+    /// They must be writable.
+    unsafe fn store(self, to: *mut f32);
+
+    /// `self * b + c`.
+    ///
+    /// # Safety
+    /// As above.
+    unsafe fn multiply_add(self, b: Self, c: Self) -> Self;
+}
+
+/// Four floats, for the baseline: what the compiler makes of them is one register on x86-64 and aarch64.
+#[derive(Clone, Copy)]
+pub(super) struct Quad([f32; 4]);
+
+impl Vector for Quad {
+    const LANES: usize = 4;
+    const FMA: bool = BASELINE_FMA;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; 4])
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller's.
+        Self(unsafe { from.cast::<[f32; 4]>().read() })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe { to.cast::<[f32; 4]>().write(self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(self, b: Self, c: Self) -> Self {
+        Self(std::array::from_fn(|n| {
+            fma::<BASELINE_FMA>(self.0[n], b.0[n], c.0[n])
+        }))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Vector;
+    use std::arch::x86_64::*;
+    pub(in crate::detector) use std::arch::x86_64::{__m256, __m512};
+
+    macro_rules! vector {
+        ($type:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident) => {
+            impl Vector for $type {
+                const LANES: usize = $lanes;
+                const FMA: bool = true;
+
+                #[inline(always)]
+                unsafe fn splat(value: f32) -> Self {
+                    // SAFETY: the caller's, as in the others.
+                    unsafe { $splat(value) }
+                }
+
+                #[inline(always)]
+                unsafe fn load(from: *const f32) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $load(from) }
+                }
+
+                #[inline(always)]
+                unsafe fn store(self, to: *mut f32) {
+                    // SAFETY: as above.
+                    unsafe { $store(to, self) }
+                }
+
+                #[inline(always)]
+                unsafe fn multiply_add(self, b: Self, c: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $fma(self, b, c) }
+                }
+            }
+        };
+    }
+
+    vector!(
+        __m256,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps
+    );
+    vector!(
+        __m512,
+        16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps
+    );
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::{__m256, __m512};
 
 /// `a * b + c`, fused where the instruction exists.
 #[inline(always)]

@@ -9,9 +9,11 @@ mod weights;
 
 use realfft::num_complex::Complex;
 
-use self::weights::{Lane, Matrix, Weights};
+use self::weights::*;
 use super::Detector;
-use super::simd::{self, Isa, fma, sigmoid, tanh};
+#[cfg(target_arch = "x86_64")]
+use super::simd::{__m256, __m512};
+use super::simd::{Isa, Quad, Vector, sigmoid, tanh};
 
 const HOP: usize = 512;
 const CONTEXT: usize = 64;
@@ -48,7 +50,7 @@ impl Silero {
 
     fn with_isa(isa: Isa) -> Self {
         Self {
-            weights: Weights::shared(),
+            weights: Weights::shared(isa),
             isa,
             state: INITIAL,
         }
@@ -82,9 +84,8 @@ impl Detector for Silero {
 
         let magnitudes = spectra(self.weights, &mut input);
         match self.isa {
-            Isa::Baseline => {
-                forward::<{ simd::BASELINE_FMA }>(self.weights, &mut self.state, &magnitudes)
-            }
+            // SAFETY: the baseline is what the processor always has.
+            Isa::Baseline => unsafe { forward::<Quad>(self.weights, &mut self.state, &magnitudes) },
             // SAFETY: `Isa::detect` and `Isa::available` give these only where the processor has the features.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { forward_avx2(self.weights, &mut self.state, &magnitudes) },
@@ -137,105 +138,172 @@ fn spectra(weights: &Weights, input: &mut [f32; 640]) -> [[f32; BINS]; 4] {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn forward_avx2(weights: &Weights, state: &mut State, magnitudes: &[[f32; BINS]; 4]) -> f32 {
-    forward::<true>(weights, state, magnitudes)
+    // SAFETY: this function has the features.
+    unsafe { forward::<__m256>(weights, state, magnitudes) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 fn forward_avx512(weights: &Weights, state: &mut State, magnitudes: &[[f32; BINS]; 4]) -> f32 {
-    forward::<true>(weights, state, magnitudes)
+    // SAFETY: this function has the features.
+    unsafe { forward::<__m512>(weights, state, magnitudes) }
 }
 
+/// The convolutions and the LSTM.
+///
+/// # Safety
+/// The processor must have the instruction set of `V`.
 #[inline(always)]
-fn forward<const FMA: bool>(
+unsafe fn forward<V: Vector>(
     weights: &Weights,
     state: &mut State,
     magnitudes: &[[f32; BINS]; 4],
 ) -> f32 {
-    let a = conv::<FMA, 1, 129, 128, 4, 4, 3>(&weights.conv1, magnitudes, |t, k| {
-        (t + k).checked_sub(1)
-    });
-    let a = conv::<FMA, 2, 128, 64, 4, 2, 3>(&weights.conv2, &a, |t, k| (2 * t + k).checked_sub(1));
-    let a = conv::<FMA, 4, 64, 64, 2, 1, 2>(&weights.conv3, &a, |_, k| Some(k));
-    let [a] = conv::<FMA, 4, 64, 128, 1, 1, 1>(&weights.conv4, &a, |_, _| Some(0));
-    lstm::<FMA>(weights, state, &a)
+    // SAFETY: the caller's.
+    let [a] = unsafe {
+        let a = conv::<V, CONV1_REGISTERS, 129, 128, 4, 4, 3, 1, 0>(&weights.conv1, magnitudes);
+        let a = conv::<V, CONV2_REGISTERS, 128, 64, 4, 2, 3, 2, 0>(&weights.conv2, &a);
+        let a = conv::<V, CONV3_REGISTERS, 64, 64, 2, 1, 2, 2, 1>(&weights.conv3, &a);
+        conv::<V, CONV4_REGISTERS, 64, 128, 1, 1, 1, 1, 1>(&weights.conv4, &a)
+    };
+    let mut input = [[0.0; 2 * CELLS]];
+    input[0][..CELLS].copy_from_slice(&a);
+    input[0][CELLS..].copy_from_slice(&state.hidden);
+    // SAFETY: as above.
+    let [gates] = unsafe {
+        layer::<V, LSTM_REGISTERS, { 2 * CELLS }, { 4 * CELLS }, 1, 1, 1, 1, 1>(
+            &weights.lstm,
+            &input,
+        )
+    };
+    let (input, rest) = gates.split_at(CELLS);
+    let (forget, rest) = rest.split_at(CELLS);
+    let (candidate, output) = rest.split_at(CELLS);
+    for n in 0..CELLS {
+        let kept = sigmoid_of::<V>(forget[n]) * state.cell[n];
+        let c = kept + sigmoid_of::<V>(input[n]) * tanh_of::<V>(candidate[n]);
+        state.cell[n] = c;
+        state.hidden[n] = sigmoid_of::<V>(output[n]) * tanh_of::<V>(c);
+    }
+    let mut sums = [0.0; 16];
+    for (hidden, weights) in state
+        .hidden
+        .chunks_exact(16)
+        .zip(weights.output.chunks_exact(16))
+    {
+        for n in 0..16 {
+            sums[n] += weights[n] * hidden[n].max(0.0);
+        }
+    }
+    sigmoid::<false>(sums.iter().sum::<f32>() + weights.output_bias)
 }
 
-/// `y += w * x`, lane by lane.
 #[inline(always)]
-fn accumulate<const FMA: bool, const G: usize>(y: &mut [Lane; G], w: &[Lane; G], x: f32) {
-    for (y, w) in y.iter_mut().zip(w) {
-        for (y, w) in y.0.iter_mut().zip(&w.0) {
-            *y = fma::<FMA>(*w, x, *y);
-        }
+fn sigmoid_of<V: Vector>(x: f32) -> f32 {
+    if V::FMA {
+        sigmoid::<true>(x)
+    } else {
+        sigmoid::<false>(x)
     }
 }
 
-/// A convolution over time, then ReLU: `I` inputs at `S` times to `O` outputs at `T` times by `K` taps. `source` tells
-/// which of the `S` times a tap `k` of the output at time `t` meets; beyond them lies padding.
 #[inline(always)]
-fn conv<
-    const FMA: bool,
-    const G: usize,
+fn tanh_of<V: Vector>(x: f32) -> f32 {
+    if V::FMA {
+        tanh::<true>(x)
+    } else {
+        tanh::<false>(x)
+    }
+}
+
+/// A convolution with ReLU.
+///
+/// # Safety
+/// As for [`layer`].
+#[inline(always)]
+unsafe fn conv<
+    V: Vector,
+    const R: usize,
     const I: usize,
     const O: usize,
     const S: usize,
     const T: usize,
     const K: usize,
+    const STRIDE: usize,
+    const OFFSET: usize,
 >(
-    matrix: &Matrix<G>,
+    matrix: &Matrix,
     x: &[[f32; I]; S],
-    source: impl Fn(usize, usize) -> Option<usize>,
 ) -> [[f32; O]; T] {
-    let mut y = [[0.0; O]; T];
-    for (group, (bias, rows)) in matrix.groups().enumerate() {
-        let mut sums = [*bias; T];
-        for (i, taps) in rows.as_chunks::<K>().0.iter().take(I).enumerate() {
-            for (k, w) in taps.iter().enumerate() {
-                for (t, sum) in sums.iter_mut().enumerate() {
-                    if let Some(s) = source(t, k)
-                        && s < S
-                    {
-                        accumulate::<FMA, G>(sum, w, x[s][i]);
-                    }
-                }
-            }
-        }
-        for (y, sum) in y.iter_mut().zip(&sums) {
-            let y = &mut y[group * G * 16..][..G * 16];
-            for (to, from) in y.iter_mut().zip(sum.iter().flat_map(|lane| &lane.0)) {
-                *to = from.max(0.0);
-            }
-        }
+    // SAFETY: the caller's.
+    let mut y = unsafe { layer::<V, R, I, O, S, T, K, STRIDE, OFFSET>(matrix, x) };
+    for y in y.as_flattened_mut() {
+        *y = y.max(0.0);
     }
     y
 }
 
-/// One step of the LSTM and the output layer.
+/// `I` inputs at `S` times to `O` outputs at `T` times: tap `k` of `K` of the output at time `t` meets the input at time
+/// `t * STRIDE + k + OFFSET - 1`, or padding. `R` registers of outputs are computed at a time.
+///
+/// # Safety
+/// The processor must have the instruction set of `V`.
 #[inline(always)]
-fn lstm<const FMA: bool>(weights: &Weights, state: &mut State, x: &[f32; CELLS]) -> f32 {
-    let mut input = [0.0; 2 * CELLS];
-    input[..CELLS].copy_from_slice(x);
-    input[CELLS..].copy_from_slice(&state.hidden);
-    let mut output = Lane([0.0; 16]);
-    for (group, (bias, rows)) in weights.lstm.groups().enumerate() {
-        let mut gates = *bias;
-        for (w, x) in rows.iter().zip(&input) {
-            accumulate::<FMA, 4>(&mut gates, w, *x);
-        }
-        let hidden = &mut state.hidden[group * 16..][..16];
-        let cell = &mut state.cell[group * 16..][..16];
-        let out = &weights.output[group * 16..][..16];
-        let [i, f, g, o] = &gates;
-        for n in 0..16 {
-            let c = sigmoid::<FMA>(f.0[n]) * cell[n] + sigmoid::<FMA>(i.0[n]) * tanh::<FMA>(g.0[n]);
-            let h = sigmoid::<FMA>(o.0[n]) * tanh::<FMA>(c);
-            cell[n] = c;
-            hidden[n] = h;
-            output.0[n] = fma::<FMA>(out[n], h.max(0.0), output.0[n]);
+unsafe fn layer<
+    V: Vector,
+    const R: usize,
+    const I: usize,
+    const O: usize,
+    const S: usize,
+    const T: usize,
+    const K: usize,
+    const STRIDE: usize,
+    const OFFSET: usize,
+>(
+    matrix: &Matrix,
+    x: &[[f32; I]; S],
+) -> [[f32; O]; T] {
+    let group = R * V::LANES;
+    assert!(matrix.is(I * K, O, group), "a matrix of another layer");
+    let mut y = [[0.0; O]; T];
+    let mut weights = matrix.weights();
+    for first in (0..O).step_by(group) {
+        // SAFETY: the assertion above, and that `group` divides `O` (Matrix::new), keep all places within the
+        // matrix, its bias and `y`: I * K rows of `group` weights are read for each of the O / group groups.
+        unsafe {
+            let bias = matrix.bias().as_ptr().add(first);
+            let mut sums = [[V::splat(0.0); R]; T];
+            for sums in &mut sums {
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(bias.add(r * V::LANES));
+                }
+            }
+            for i in 0..I {
+                for k in 0..K {
+                    let mut row = [V::splat(0.0); R];
+                    for (r, w) in row.iter_mut().enumerate() {
+                        *w = V::load(weights.add(r * V::LANES));
+                    }
+                    weights = weights.add(group);
+                    for (t, sums) in sums.iter_mut().enumerate() {
+                        let place = t * STRIDE + k + OFFSET;
+                        if (1..=S).contains(&place) {
+                            let x = V::splat(x[place - 1][i]);
+                            for (sum, w) in sums.iter_mut().zip(&row) {
+                                *sum = w.multiply_add(x, *sum);
+                            }
+                        }
+                    }
+                }
+            }
+            for (y, sums) in y.iter_mut().zip(&sums) {
+                for (r, sum) in sums.iter().enumerate() {
+                    sum.store(y.as_mut_ptr().add(first + r * V::LANES));
+                }
+            }
         }
     }
-    sigmoid::<FMA>(output.0.iter().sum::<f32>() + weights.output_bias)
+    y
 }
 
 #[cfg(test)]

@@ -5,80 +5,96 @@ use std::sync::{Arc, OnceLock};
 
 use realfft::{RealFftPlanner, RealToComplex};
 
+use crate::detector::simd::Isa;
+
 /// Derived by `weights/derive.py` from the PyPI package `silero-vad` (MIT, `weights/LICENSE.silero-vad`).
 static FILE: &[u8] = include_bytes!("../../../weights/silero-vad-6.2-16k.f32");
 
-/// Sixteen neighbouring outputs: one AVX-512 register, two of AVX2, a cache line.
+/// Sixteen floats, for their alignment: a cache line.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
-pub(super) struct Lane(pub(super) [f32; 16]);
+struct Line([f32; 16]);
 
-/// A matrix of which the forward pass computes `G` lanes of outputs at a time: for each such group, row after row (an
-/// input, or a tap of one), the group's `G` lanes of weights lie side by side.
-pub(super) struct Matrix<const G: usize> {
-    rows: Vec<[Lane; G]>,
-    bias: Vec<[Lane; G]>,
+/// A matrix of which the forward pass computes some registers of outputs at a time: for each such group, row after row
+/// (an input, or a tap of one), the group's weights lie side by side.
+pub(super) struct Matrix {
+    lines: Vec<Line>,
+    bias: Vec<f32>,
+    rows: usize,
+    group: usize,
 }
 
-impl<const G: usize> Matrix<G> {
-    /// `weight(row, output)` and `bias(output)` describe the matrix.
-    fn new(
-        rows: usize,
-        outputs: usize,
-        weight: impl Fn(usize, usize) -> f32,
-        bias: impl Fn(usize) -> f32,
-    ) -> Self {
-        assert_eq!(outputs % (16 * G), 0);
-        let lanes = |f: &dyn Fn(usize) -> f32, group: usize| -> [Lane; G] {
-            std::array::from_fn(|g| {
-                Lane(std::array::from_fn(|lane| f((group * G + g) * 16 + lane)))
-            })
+impl Matrix {
+    /// `weight(row, output)` describes the matrix; `group` is the number of outputs computed at a time.
+    fn new(rows: usize, group: usize, bias: &[f32], weight: impl Fn(usize, usize) -> f32) -> Self {
+        let outputs = bias.len();
+        assert_eq!(outputs % group, 0);
+        let place = |n: usize| {
+            let (row, output) = (n / group % rows, n / group / rows * group + n % group);
+            weight(row, output)
         };
-        let groups = outputs / (16 * G);
         Self {
-            rows: (0..groups)
-                .flat_map(|group| (0..rows).map(move |row| (group, row)))
-                .map(|(group, row)| lanes(&|output| weight(row, output), group))
+            lines: (0..rows * outputs / 16)
+                .map(|line| Line(std::array::from_fn(|n| place(line * 16 + n))))
                 .collect(),
-            bias: (0..groups).map(|group| lanes(&bias, group)).collect(),
+            bias: bias.to_vec(),
+            rows,
+            group,
         }
     }
 
-    /// Each group's bias and rows.
+    /// All weights: `rows * outputs` floats.
     #[inline(always)]
-    pub(super) fn groups(&self) -> impl Iterator<Item = (&[Lane; G], &[[Lane; G]])> {
-        let rows = self.rows.len() / self.bias.len();
-        self.bias.iter().zip(self.rows.chunks_exact(rows))
+    pub(super) fn weights(&self) -> *const f32 {
+        self.lines.as_ptr().cast()
+    }
+
+    #[inline(always)]
+    pub(super) fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// Whether the matrix has this shape: what the kernels rely on.
+    #[inline(always)]
+    pub(super) fn is(&self, rows: usize, outputs: usize, group: usize) -> bool {
+        self.rows == rows && self.bias.len() == outputs && self.group == group
     }
 }
+
+/// Registers of outputs that each layer computes at a time, such that the sums of all its times fill some eight.
+pub(super) const CONV1_REGISTERS: usize = 2;
+pub(super) const CONV2_REGISTERS: usize = 4;
+pub(super) const CONV3_REGISTERS: usize = 4;
+pub(super) const CONV4_REGISTERS: usize = 8;
+pub(super) const LSTM_REGISTERS: usize = 8;
 
 /// The weights of the network and the plan of its Fourier transform.
 pub(super) struct Weights {
     pub(super) fft: Arc<dyn RealToComplex<f32>>,
     pub(super) window: [f32; 256],
     /// Rows: for each of 129 frequencies its three taps.
-    pub(super) conv1: Matrix<1>,
+    pub(super) conv1: Matrix,
     /// Rows: for each of 128 inputs its three taps.
-    pub(super) conv2: Matrix<2>,
+    pub(super) conv2: Matrix,
     /// Rows: for each of 64 inputs the taps 1 and 2; tap 0 meets nothing but padding.
-    pub(super) conv3: Matrix<4>,
+    pub(super) conv3: Matrix,
     /// Rows: for each of 64 inputs the tap in the middle; the others meet nothing but padding.
-    pub(super) conv4: Matrix<4>,
-    /// Rows: 128 inputs, then the 128 values of the previous output. The four lanes of a group are the gates i, f, g, o
-    /// of the same sixteen cells.
-    pub(super) lstm: Matrix<4>,
+    pub(super) conv4: Matrix,
+    /// Rows: 128 inputs, then the 128 values of the previous output. Outputs: the gates i, f, g, o of 128 cells.
+    pub(super) lstm: Matrix,
     pub(super) output: [f32; 128],
     pub(super) output_bias: f32,
 }
 
 impl Weights {
-    /// The one copy of this process.
-    pub(super) fn shared() -> &'static Self {
-        static WEIGHTS: OnceLock<Weights> = OnceLock::new();
-        WEIGHTS.get_or_init(Self::load)
+    /// The one copy of this process, for this instruction set.
+    pub(super) fn shared(isa: Isa) -> &'static Self {
+        static WEIGHTS: [OnceLock<Weights>; 3] = [const { OnceLock::new() }; 3];
+        WEIGHTS[isa as usize].get_or_init(|| Self::load(isa.lanes()))
     }
 
-    fn load() -> Self {
+    /// `lanes`: floats in a register.
+    fn load(lanes: usize) -> Self {
         let values: Vec<f32> = FILE
             .as_chunks()
             .0
@@ -100,8 +116,6 @@ impl Weights {
         let (output, output_bias) = (take(128), take(1)[0]);
         assert!(rest.is_empty());
 
-        // Output `n` of the rearranged LSTM: gate `n / 16 % 4` of cell `n / 64 * 16 + n % 16`.
-        let gate = |n: usize| (n / 16 % 4) * 128 + n / 64 * 16 + n % 16;
         let mut out = [0.0; 128];
         out.copy_from_slice(output);
         Self {
@@ -109,24 +123,22 @@ impl Weights {
             window: std::array::from_fn(|n| {
                 (0.5 - 0.5 * (std::f64::consts::TAU * n as f64 / 256.0).cos()) as f32
             }),
-            conv1: Matrix::new(129 * 3, 128, |row, o| w1[o * 129 * 3 + row], |o| b1[o]),
-            conv2: Matrix::new(128 * 3, 64, |row, o| w2[o * 128 * 3 + row], |o| b2[o]),
-            conv3: Matrix::new(
-                64 * 2,
-                64,
-                |row, o| w3[(o * 64 + row / 2) * 3 + row % 2 + 1],
-                |o| b3[o],
-            ),
-            conv4: Matrix::new(64, 128, |row, o| w4[(o * 64 + row) * 3 + 1], |o| b4[o]),
-            lstm: Matrix::new(
-                256,
-                512,
-                |row, n| {
-                    let half = if row < 128 { ih } else { hh };
-                    half[gate(n) * 128 + row % 128]
-                },
-                |n| b[gate(n)],
-            ),
+            conv1: Matrix::new(129 * 3, CONV1_REGISTERS * lanes, b1, |row, o| {
+                w1[o * 129 * 3 + row]
+            }),
+            conv2: Matrix::new(128 * 3, CONV2_REGISTERS * lanes, b2, |row, o| {
+                w2[o * 128 * 3 + row]
+            }),
+            conv3: Matrix::new(64 * 2, CONV3_REGISTERS * lanes, b3, |row, o| {
+                w3[(o * 64 + row / 2) * 3 + row % 2 + 1]
+            }),
+            conv4: Matrix::new(64, CONV4_REGISTERS * lanes, b4, |row, o| {
+                w4[(o * 64 + row) * 3 + 1]
+            }),
+            lstm: Matrix::new(256, LSTM_REGISTERS * lanes, b, |row, o| {
+                let half = if row < 128 { ih } else { hh };
+                half[o * 128 + row % 128]
+            }),
             output: out,
             output_bias,
         }

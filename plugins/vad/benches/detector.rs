@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MPL-2.0
+//! What the detectors cost: microseconds of one core per 10 ms of audio and stream.
+//!
+//!     cargo bench -p gst-plugin-duplexvad --bench detector --profile dev
+//!
+//! Beside our forward pass, ONNX Runtime runs on the same audio right after it, through `onnxruntime_silero.py`, by
+//! `$PYTHON` (python3); without the package onnxruntime that row is missing, and said to be. Each figure is the
+//! distribution over 10 s of audio in pieces of 10 ms, each hop's time spread over the audio that it covers.
+
+#![allow(clippy::print_stdout)]
+
+use std::hint::black_box;
+use std::io::Write;
+use std::process::Command;
+use std::time::Instant;
+
+use gstduplexvad::detector::{Analyzer, Kind, Resampler, Samples};
+
+const SECONDS: usize = 60;
+
+/// Syllables of noise: the detectors take as long over these as over speech.
+fn audio(rate: usize, channels: usize) -> Vec<f32> {
+    let mut state = 1_u32;
+    (0..rate * SECONDS)
+        .flat_map(|n| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let loud = if n / (rate / 4) % 2 == 0 { 0.3 } else { 0.003 };
+            let sample = loud * ((state >> 16) as f32 / 32_768.0 - 1.0);
+            std::iter::repeat_n(sample, channels)
+        })
+        .collect()
+}
+
+/// The times of `rounds` calls of `run`, each of which handles `audio_ms` of audio: microseconds per 10 ms.
+fn measure(rounds: usize, audio_ms: f64, mut run: impl FnMut(usize)) -> Vec<f64> {
+    (0..rounds)
+        .map(|round| {
+            let start = Instant::now();
+            run(round);
+            start.elapsed().as_secs_f64() * 1e6 * 10.0 / audio_ms
+        })
+        .collect()
+}
+
+fn row(name: &str, mut times: Vec<f64>) {
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    let mean = times.iter().sum::<f64>() / times.len() as f64;
+    println!(
+        "{name:42} {:8.2} {:8.2} {:8.2} {mean:8.2}",
+        at(0.5),
+        at(0.95),
+        at(0.99)
+    );
+}
+
+/// `streams` analyzers that take turns by 32 ms, as the streams of a server do.
+fn scoring(kind: Kind, two_phase: bool, streams: usize) -> Vec<f64> {
+    let audio = audio(16_000, 1);
+    let mut all: Vec<Analyzer> = (0..streams)
+        .map(|_| {
+            let mut analyzer = Analyzer::new(kind, 16_000, 1);
+            analyzer.set_two_phase(two_phase);
+            analyzer
+        })
+        .collect();
+    let hops: Vec<&[f32]> = audio.chunks_exact(512).collect();
+    let mut one = |round: usize| {
+        let hop = hops[round / streams % hops.len()];
+        all[round % streams].process(Samples::F32(hop), |score| {
+            black_box(score);
+        });
+    };
+    (0..50 * streams).for_each(&mut one);
+    measure(hops.len(), 32.0, one)
+}
+
+fn resampling(rate: u32, channels: usize) -> Vec<f64> {
+    let audio = audio(rate as usize, channels);
+    let pieces: Vec<Vec<f32>> = audio
+        .chunks_exact(rate as usize / 100 * channels)
+        .map(|piece| {
+            piece
+                .chunks_exact(channels)
+                .map(|frame| frame.iter().sum::<f32>() / channels as f32)
+                .collect()
+        })
+        .collect();
+    let mut resampler = Resampler::new(rate);
+    let mut output = Vec::new();
+    measure(pieces.len(), 10.0, |round| {
+        output.clear();
+        resampler.push(&pieces[round], &mut output);
+        black_box(&output);
+    })
+}
+
+/// The whole way from interleaved 16-bit samples to scores.
+fn analyzing(rate: u32, channels: usize) -> Vec<f64> {
+    let audio: Vec<i16> = audio(rate as usize, channels)
+        .iter()
+        .map(|x| (x * 32_767.0) as i16)
+        .collect();
+    let pieces: Vec<&[i16]> = audio
+        .chunks_exact(rate as usize * 32 / 1000 * channels)
+        .collect();
+    let mut analyzer = Analyzer::new(Kind::Silero, rate, channels);
+    measure(pieces.len(), 32.0, |round| {
+        analyzer.process(Samples::S16(pieces[round]), |score| {
+            black_box(score);
+        });
+    })
+}
+
+fn onnx_runtime() {
+    let name = "silero, ONNX Runtime, 1 thread";
+    let path = std::env::temp_dir().join(format!("detector-bench-{}.f32", std::process::id()));
+    let bytes: Vec<u8> = audio(16_000, 1)
+        .iter()
+        .flat_map(|x| x.to_le_bytes())
+        .collect();
+    let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(&bytes));
+    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/onnxruntime_silero.py");
+    let output = written.and_then(|()| Command::new(&python).arg(script).arg(&path).output());
+    let _ = std::fs::remove_file(&path);
+    match output {
+        Ok(output) if output.status.success() => row(
+            name,
+            String::from_utf8_lossy(&output.stdout)
+                .split_whitespace()
+                .filter_map(|time| time.parse().ok())
+                .collect(),
+        ),
+        Ok(output) => println!(
+            "{name:42} SKIPPED: {}",
+            String::from_utf8_lossy(&output.stderr)
+                .lines()
+                .last()
+                .unwrap_or("it failed without a word")
+        ),
+        Err(error) => println!("{name:42} SKIPPED: {python}: {error}"),
+    }
+}
+
+fn machine() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown processor", |rest| {
+            rest.trim_matches([' ', '\t', ':'])
+        });
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let pressure = std::fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    format!(
+        "{model}, {} processors, load {}, cpu pressure {}",
+        std::thread::available_parallelism().map_or(0, |n| n.get()),
+        load.split(' ').next().unwrap_or_default(),
+        pressure.lines().next().unwrap_or_default()
+    )
+}
+
+fn main() {
+    println!("{}", machine());
+    println!(
+        "{:42} {:>8} {:>8} {:>8} {:>8}",
+        "µs per 10 ms of audio and stream", "p50", "p95", "p99", "mean"
+    );
+    row("silero, one phase", scoring(Kind::Silero, false, 1));
+    onnx_runtime();
+    row("silero, two phases", scoring(Kind::Silero, true, 1));
+    row(
+        "silero, one phase, 100 streams in turn",
+        scoring(Kind::Silero, false, 100),
+    );
+    row("earshot", scoring(Kind::Earshot, false, 1));
+    row("48 kHz to 16 kHz, mono", resampling(48_000, 1));
+    row("8 kHz to 16 kHz, mono", resampling(8_000, 1));
+    row("44.1 kHz to 16 kHz, mono", resampling(44_100, 1));
+    row("silero from 48 kHz stereo, S16", analyzing(48_000, 2));
+    println!("{}", machine());
+}

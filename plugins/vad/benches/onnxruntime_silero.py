@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MPL-2.0
+"""Score a file of 16 kHz mono little-endian f32 with Silero through ONNX Runtime, on one thread, and print how long
+each hop of 32 ms took in microseconds per 10 ms of audio.
+
+    pip install numpy onnx onnxruntime
+    ./onnxruntime_silero.py audio.f32
+
+The model comes from the PyPI package `silero-vad`, as pinned in ../weights/derive.py; pip downloads it once into the
+user's cache.
+"""
+
+import os
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+try:
+    import numpy as np
+    import onnxruntime
+
+    sys.path.insert(0, str(Path(__file__).parent.parent / "weights"))
+    import derive
+except ImportError as error:
+    sys.exit(f"{error.name}: missing (pip install numpy onnx onnxruntime)")
+
+
+def model() -> bytes:
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gst-duplex"
+    cache.mkdir(parents=True, exist_ok=True)
+    wheels = list(cache.glob(f"silero_vad-{derive.VERSION}-*.whl"))
+    wheel = wheels[0] if wheels else derive.fetch(str(cache))
+    derive.checked(str(wheel), wheel.read_bytes(), derive.WHEEL_SHA256)
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(derive.MEMBER)
+
+
+def main() -> None:
+    audio = np.fromfile(sys.argv[1], "<f4")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model(), options, providers=["CPUExecutionProvider"])
+    rate = np.array(16000, np.int64)
+    state = np.zeros((2, 1, 128), np.float32)
+    window = np.zeros((1, 576), np.float32)
+    times = []
+    for start in range(0, len(audio) - 511, 512):
+        begun = time.perf_counter()
+        window[0, :64] = window[0, -64:]
+        window[0, 64:] = audio[start : start + 512]
+        _, state = session.run(None, {"input": window, "state": state, "sr": rate})
+        times.append((time.perf_counter() - begun) * 1e6 / 3.2)
+    print(*(f"{t:.3f}" for t in times[50:]))
+
+
+if __name__ == "__main__":
+    main()
