@@ -43,6 +43,8 @@ pub const START: f32 = 6.0;
 const BOUNDS: (f32, f32) = (-12.0, 60.0);
 /// Margin above the expected echo, in dB: for speech to count as a caller's.
 pub const MARGIN: f32 = 6.0;
+/// The same where an echo canceller works before the ear: its residue is less regular.
+pub const MARGIN_AFTER_AEC: f32 = 14.0;
 /// While somebody speaks the margin is smaller by this much: the dips between syllables
 /// belong to the speech.
 const SPEAKING_BONUS: f32 = 6.0;

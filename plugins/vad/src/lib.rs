@@ -12,10 +12,12 @@ mod samples;
 mod segmenter;
 mod settings;
 mod vad;
+mod vadsrc;
 mod voice;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    vad::register(plugin)
+    vad::register(plugin)?;
+    vadsrc::register(plugin)
 }
 
 gst::plugin_define!(

@@ -200,7 +200,11 @@ impl Vad {
         self.take_changes(state);
         let Some(info) = state.info.clone() else {
             drop(guard);
-            gst::element_imp_error!(self, gst::CoreError::Negotiation, ["No audio format yet"]);
+            gst::element_imp_error!(
+                self,
+                gst::CoreError::Negotiation,
+                ("No audio format before the audio")
+            );
             return Err(gst::FlowError::NotNegotiated);
         };
 
@@ -233,7 +237,11 @@ impl Vad {
         } else {
             let Ok(map) = buffer.map_readable() else {
                 drop(guard);
-                gst::element_imp_error!(self, gst::ResourceError::Read, ["Unreadable buffer"]);
+                gst::element_imp_error!(
+                    self,
+                    gst::ResourceError::Read,
+                    ("Cannot read an audio buffer")
+                );
                 return Err(gst::FlowError::Error);
             };
             state.samples.clear();
