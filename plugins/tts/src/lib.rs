@@ -9,9 +9,10 @@
 pub mod interruption;
 #[doc(hidden)]
 pub mod playout;
+mod ttssink;
 
-fn plugin_init(_plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    Ok(())
+fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    ttssink::register(plugin)
 }
 
 gst::plugin_define!(
