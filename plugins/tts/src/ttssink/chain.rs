@@ -61,17 +61,19 @@ fn factory_name(element: &gst::Element) -> String {
 
 /// The installed synthesizer of the highest rank; by name among equals.
 fn default_synthesizer() -> Result<gst::Element, Fault> {
-    let mut factories: Vec<gst::ElementFactory> =
-        gst::ElementFactory::factories_with_type(gst::ElementFactoryType::ANY, gst::Rank::from(1))
-            .into_iter()
-            .filter(|factory| {
-                let klass = factory.metadata("klass").unwrap_or_default();
-                let parts: Vec<&str> = klass.split('/').collect();
-                ["Synthesizer", "Audio", "Text"]
+    let mut factories: Vec<gst::ElementFactory> = gst::Registry::get()
+        .features(gst::ElementFactory::static_type())
+        .into_iter()
+        .filter_map(|feature| feature.downcast::<gst::ElementFactory>().ok())
+        .filter(|factory| {
+            let klass = factory.metadata("klass").unwrap_or_default();
+            let parts: Vec<&str> = klass.split('/').collect();
+            factory.rank() > gst::Rank::NONE
+                && ["Synthesizer", "Audio", "Text"]
                     .iter()
                     .all(|part| parts.contains(part))
-            })
-            .collect();
+        })
+        .collect();
     factories.sort_by(|a, b| b.rank().cmp(&a.rank()).then(a.name().cmp(&b.name())));
     let mut why = String::new();
     for factory in factories {
