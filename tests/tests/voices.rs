@@ -2,10 +2,15 @@
 
 //! What every text-to-audio element does, shown on the tone engine.
 
+#![allow(clippy::print_stderr)]
+
 use std::time::{Duration, Instant};
 
 use duplex_synthesis::tone;
 use duplex_tests::{
+    plugins,
+    pulse::Pulse,
+    signal,
     speaking::{Out, Rig, brief, samples, utterances, words},
     tonetts,
 };
@@ -800,4 +805,88 @@ fn the_rate_is_heard() {
     }
     assert!((lengths[0] / lengths[1] - 2.0).abs() < 0.01, "{lengths:?}");
     assert!((lengths[1] / lengths[2] - 2.0).abs() < 0.01, "{lengths:?}");
+}
+
+/// With a sink that plays in real time: two utterances, one after another, and nothing lost.
+#[test]
+fn speech_is_heard_as_long_as_it_was_made() {
+    init();
+    let pulse = match Pulse::start() {
+        Ok(pulse) => pulse,
+        Err(error) => {
+            eprintln!("SKIPPED: {error:#}");
+            return;
+        }
+    };
+    let wav = pulse.folder().join("heard.wav");
+    let mut recorder = plugins::command("gst-launch-1.0")
+        .arg("-q")
+        .args(
+            format!(
+                "{} num-buffers=500 ! audio/x-raw,format=S16LE,rate=48000,channels=1 ! wavenc ! filesink location={}",
+                pulse.monitor(),
+                wav.display()
+            )
+            .split(' '),
+        )
+        .spawn()
+        .unwrap();
+    // As `espeaktts ! autoaudiosink`; a mono sink of 22,050 Hz is what pulsesink is.
+    let pipeline = gst::parse::launch(&format!(
+        "appsrc name=text caps=text/x-raw,format=utf8 ! tonetts name=voice ! {}",
+        pulse.loudspeaker()
+    ))
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    let text = pipeline
+        .by_name("text")
+        .unwrap()
+        .downcast::<gst_app::AppSrc>()
+        .unwrap();
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let say = |words: &'static str| {
+        text.push_buffer(gst::Buffer::from_slice(words)).unwrap();
+        text.send_event(UtteranceEnd::of_text("").to_event());
+    };
+    say("One two three.");
+    say("Four five.");
+    // Long after the sound of these has ended.
+    std::thread::sleep(Duration::from_millis(2_000));
+    say("Six.");
+    text.end_of_stream().unwrap();
+    let message = pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(
+            gst::ClockTime::from_seconds(20),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        )
+        .expect("an end");
+    assert_eq!(message.type_(), gst::MessageType::Eos, "{message:?}");
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert!(recorder.wait().unwrap().success());
+    let (heard, rate) = signal::read_wav(&wav).unwrap();
+    let heard: Vec<i16> = heard.iter().map(|s| (s * 32_767.0) as i16).collect();
+    // How long each word's pitch sounds, in steps of 5 ms.
+    let step = rate as usize / 200;
+    let mut sounded = std::collections::BTreeMap::new();
+    for piece in heard.chunks_exact(step) {
+        if let Some(word) = tone::word_at(piece, rate) {
+            *sounded.entry(word).or_insert(0u32) += 5;
+        }
+    }
+    // Indices start over with each utterance.
+    let ms = |word: &str| tone::samples_of(word, 1.0, 1_000) as u32;
+    for (index, wanted) in [
+        (0, ms("One") + ms("Four") + ms("Six")),
+        (1, ms("two") + ms("five")),
+        (2, ms("three")),
+    ] {
+        let sounded = sounded.get(&index).copied().unwrap_or(0);
+        assert!(
+            sounded + 60 >= wanted && sounded <= wanted + 30,
+            "pitch {index} sounded {sounded} ms of {wanted}"
+        );
+    }
 }
