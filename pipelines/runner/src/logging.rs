@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! GStreamer's log, GLib's and the binary's own in one log, as text or JSON, on standard error.
+
+use std::io::IsTerminal;
+
+use gst::glib;
+use tracing::Level;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Lines to read.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts the log. `verbosity` counts `-v`: 0 shows what went wrong, 1 warnings and progress, 2 details, 3 and more debugging.
+/// `GST_DEBUG` is heeded, too. To be called once, after `gst::init`.
+pub fn start(format: Format, verbosity: u8) {
+    let level = match verbosity {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    // What GST_DEBUG asks for has to get through, whatever `-v` says.
+    let asked = std::env::var_os("GST_DEBUG").is_some_and(|value| !value.is_empty());
+    let level = if asked { LevelFilter::TRACE } else { level };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
+    let started = match format {
+        Format::Text => builder.try_init(),
+        Format::Json => builder.json().flatten_event(true).try_init(),
+    };
+    if started.is_err() {
+        return;
+    }
+    if !asked {
+        gst::log::set_default_threshold(match verbosity {
+            // What an element cannot do arrives as a message on the bus, with a sentence.
+            0 => gst::DebugLevel::None,
+            1 => gst::DebugLevel::Warning,
+            2 => gst::DebugLevel::Info,
+            3 => gst::DebugLevel::Debug,
+            _ => gst::DebugLevel::Log,
+        });
+        if verbosity == 0 {
+            // Warnings of our own elements are meant for users.
+            for category in ["vad*", "ttssink*", "espeaktts*", "duplex*"] {
+                gst::log::set_threshold_for_name(category, gst::DebugLevel::Warning);
+            }
+        }
+    }
+    gst::log::set_active(true);
+    gst::log::remove_default_log_function();
+    gst::log::add_log_function(
+        |category, level, _file, _function, _line, object, message| {
+            let element = object.map(|object| object.to_string()).unwrap_or_default();
+            let category = category.name();
+            let Some(message) = message.get() else { return };
+            forward(gst_level(level), category, &element, &message);
+        },
+    );
+    glib::log_set_default_handler(|domain, level, message| {
+        let level = match level {
+            glib::LogLevel::Error | glib::LogLevel::Critical => Level::ERROR,
+            glib::LogLevel::Warning => Level::WARN,
+            glib::LogLevel::Message | glib::LogLevel::Info => Level::INFO,
+            glib::LogLevel::Debug => Level::DEBUG,
+        };
+        forward(level, domain.unwrap_or("glib"), "", message);
+    });
+}
+
+fn gst_level(level: gst::DebugLevel) -> Level {
+    match level {
+        gst::DebugLevel::Error => Level::ERROR,
+        gst::DebugLevel::Warning | gst::DebugLevel::Fixme => Level::WARN,
+        gst::DebugLevel::Info => Level::INFO,
+        gst::DebugLevel::Debug => Level::DEBUG,
+        _ => Level::TRACE,
+    }
+}
+
+fn forward(level: Level, category: &str, element: &str, message: &str) {
+    // The level of a tracing event is part of its call site.
+    macro_rules! forward {
+        ($($name:ident)*) => {
+            match level {
+                $(Level::$name if element.is_empty() => {
+                    tracing::event!(Level::$name, category, "{message}");
+                })*
+                $(Level::$name => {
+                    tracing::event!(Level::$name, category, element, "{message}");
+                })*
+            }
+        };
+    }
+    forward!(ERROR WARN INFO DEBUG TRACE);
+}
