@@ -14,7 +14,7 @@ use crate::text::{Place, Prepared};
 pub const QUIET: u16 = 32;
 /// Silence kept in front of a clause, in ms.
 pub const LEAD_MS: usize = 5;
-/// Longer silence in front is meant (`<break/>`), in ms.
+/// Longer silence in front of SSML is meant (`<break/>`), in ms.
 const LEAD_MEANT_MS: usize = 80;
 /// Silence kept where a clause is cut without a mark, in ms.
 const TAIL_MS: usize = 5;
@@ -46,6 +46,8 @@ pub struct Assembler<'a> {
     prepared: &'a Prepared,
     sample_rate: usize,
     tail: Tail,
+    /// Whether markup may ask for silence.
+    meant: bool,
     /// Samples of the utterance that went before.
     base: u64,
     /// Not yet handed on; the first one is the library's sample number `first`.
@@ -70,12 +72,14 @@ impl<'a> Assembler<'a> {
         sample_rate: u32,
         base: u64,
         tail: Tail,
+        ssml: bool,
     ) -> Self {
         Self {
             clause,
             prepared,
             sample_rate: sample_rate as usize,
             tail,
+            meant: ssml,
             base,
             held: Vec::new(),
             first: 0,
@@ -153,7 +157,7 @@ impl<'a> Assembler<'a> {
         if let Some(first) = samples.iter().position(loud) {
             self.sounding = true;
             let lead = number + first;
-            if lead <= self.sample_rate * LEAD_MEANT_MS / 1000 {
+            if !self.meant || lead <= self.sample_rate * LEAD_MEANT_MS / 1000 {
                 self.trimmed = lead.saturating_sub(self.sample_rate * LEAD_MS / 1000);
                 self.held.drain(..self.trimmed);
                 self.first = self.trimmed;
@@ -166,9 +170,7 @@ impl<'a> Assembler<'a> {
         let end = self.first + self.held.len();
         if !self.sounding {
             // Nothing was heard. Silence is worth keeping only where markup asked for it.
-            if self.held.len() <= self.sample_rate * LEAD_MEANT_MS / 1000
-                || !self.clause.text.contains('<')
-            {
+            if !self.meant || self.held.len() <= self.sample_rate * LEAD_MEANT_MS / 1000 {
                 return 0;
             }
             self.sounding = true;

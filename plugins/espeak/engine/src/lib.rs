@@ -47,6 +47,8 @@ mod ffi;
 mod library;
 mod owner;
 mod speech;
+#[cfg(test)]
+mod tests;
 mod text;
 mod voices;
 
@@ -80,7 +82,9 @@ impl Engine for EspeakEngine {
     fn prepare(&self, request: &Request) -> Result<(), Error> {
         check_rate(request.rate)?;
         let (owner, facts) = Owner::get()?;
-        owner.load(&facts.voices.choose(request)?.identifier)
+        let chosen = facts.voices.choose(request)?;
+        let rate = request.rate;
+        owner.call(move |library| library.set(&chosen.identifier, rate))
     }
 
     fn sample_rate(&self, _request: &Request) -> Result<u32, Error> {

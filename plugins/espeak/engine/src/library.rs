@@ -118,6 +118,16 @@ impl Library {
         Ok(())
     }
 
+    /// Makes the call that follows sound the same whatever was spoken before.
+    ///
+    /// The library looks past the end of its list of phonemes, which still holds those of the
+    /// call before, of whatever utterance: pauses came out up to 80 ms longer or shorter. So a text
+    /// with more phonemes than the next one is translated first, and aborted before it sounds.
+    pub fn settle(&mut self, text: &[u8]) -> Result<(), Error> {
+        // Without a receiver the callback aborts.
+        self.synth(text, ffi::CHARS_UTF8).map(drop)
+    }
+
     /// Speaks a text (UTF-8, a zero byte at its end) into the receiver.
     pub fn speak(
         &mut self,
@@ -126,11 +136,6 @@ impl Library {
         pause: bool,
         receiver: &mut dyn Receiver,
     ) -> Result<(), Error> {
-        if text.last() != Some(&0) {
-            return Err(Error::Failed(
-                "a text for libespeak-ng lacks its end".into(),
-            ));
-        }
         let mut flags = ffi::CHARS_UTF8;
         if ssml {
             flags |= ffi::SSML;
@@ -144,9 +149,31 @@ impl Library {
             std::mem::transmute::<*mut (dyn Receiver + '_), *mut (dyn Receiver + 'static)>(pointer)
         };
         RECEIVER.with(|current| *current.borrow_mut() = Some(pointer));
+        let result = self.synth(text, flags);
+        RECEIVER.with(|current| *current.borrow_mut() = None);
+        if ssml {
+            // Its elements may have changed voice and speed.
+            self.voice = None;
+            self.wpm = None;
+        }
+        let result = result?;
+        if result == ffi::EE_OK || receiver.aborted() {
+            return Ok(());
+        }
+        Err(Error::Failed(format!(
+            "libespeak-ng failed to speak a clause (error {result})"
+        )))
+    }
+
+    fn synth(&mut self, text: &[u8], flags: std::ffi::c_uint) -> Result<c_int, Error> {
+        if text.last() != Some(&0) {
+            return Err(Error::Failed(
+                "a text for libespeak-ng lacks its end".into(),
+            ));
+        }
         // SAFETY: the text ends with a zero byte and outlives the call, which returns only when all
-        // was spoken or aborted; the receiver stays borrowed for as long.
-        let result = unsafe {
+        // was spoken or aborted; the receiver, if any, stays borrowed for as long.
+        Ok(unsafe {
             ffi::espeak_Synth(
                 text.as_ptr().cast(),
                 text.len(),
@@ -157,19 +184,7 @@ impl Library {
                 ptr::null_mut(),
                 ptr::null_mut(),
             )
-        };
-        RECEIVER.with(|current| *current.borrow_mut() = None);
-        if ssml {
-            // Its elements may have changed voice and speed.
-            self.voice = None;
-            self.wpm = None;
-        }
-        if result == ffi::EE_OK || receiver.aborted() {
-            return Ok(());
-        }
-        Err(Error::Failed(format!(
-            "libespeak-ng failed to speak a clause (error {result})"
-        )))
+        })
     }
 }
 

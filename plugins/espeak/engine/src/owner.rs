@@ -30,8 +30,7 @@ pub struct Owner {
 
 enum Job {
     Speak(Arc<Speech>),
-    /// Load a voice and say when that is done.
-    Load(String, mpsc::Sender<Result<(), Error>>),
+    Call(Box<dyn FnOnce(&mut Library) + Send>),
 }
 
 static OWNER: Owner = Owner {
@@ -66,13 +65,19 @@ impl Owner {
         self.post(Job::Speak(speech));
     }
 
-    /// Loads a voice, so that no utterance waits for it.
-    pub fn load(&self, identifier: &str) -> Result<(), Error> {
+    /// Runs something in the owner thread, in its turn, and waits for its result.
+    pub fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Library) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let (sender, receiver) = mpsc::channel();
-        self.post(Job::Load(identifier.to_owned(), sender));
+        self.post(Job::Call(Box::new(move |library| {
+            // Nobody listens only if the caller is gone.
+            let _ = sender.send(call(library));
+        })));
         receiver
             .recv()
-            .unwrap_or_else(|_| Err(Error::Failed("libespeak-ng's thread has ended".into())))
+            .unwrap_or_else(|_| Err(Error::Failed("a fault in libespeak-ng's thread".into())))
     }
 
     fn post(&self, job: Job) {
@@ -121,8 +126,9 @@ impl Owner {
                         ));
                     }
                 }
-                Job::Load(identifier, done) => {
-                    let _ = done.send(library.set(&identifier, 1.0));
+                Job::Call(call) => {
+                    // The caller learns of a fault by its answer that never comes.
+                    let _ = catch_unwind(AssertUnwindSafe(|| call(&mut library)));
                 }
             }
         }

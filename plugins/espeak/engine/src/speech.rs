@@ -178,10 +178,11 @@ impl Speech {
             return Ok(());
         }
         library.set(&self.voice, self.rate)?;
+        library.settle(&prepared.settling)?;
         let marked = matches!(clause.boundary, Boundary::Sentence | Boundary::Clause);
         let tail = if marked { Tail::Keep } else { Tail::Trim };
         let base = self.lock().made;
-        let assembler = Assembler::new(clause, &prepared, self.sample_rate, base, tail);
+        let assembler = Assembler::new(clause, &prepared, self.sample_rate, base, tail, self.ssml);
         let mut call = Call {
             speech: self,
             assembler,

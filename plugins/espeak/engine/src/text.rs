@@ -9,6 +9,8 @@ use duplex_synthesis::{Boundary, Clause, words};
 pub struct Prepared {
     /// UTF-8 with a zero byte at the end.
     pub text: Vec<u8>,
+    /// The clause's words thrice, without marks: see `Library::settle`.
+    pub settling: Vec<u8>,
     /// The clause's words: bytes in the clause.
     pub words: Vec<Range<usize>>,
     /// Byte in the clause of each character that the library counts, from the first on.
@@ -52,9 +54,25 @@ impl Prepared {
                 start..start + token.len()
             })
             .collect();
+        let words = words(&clause.text, ssml);
+        let mut settling = String::with_capacity(3 * clause.text.len() + 4);
+        for word in words.iter().cycle().take(3 * words.len()) {
+            let plain = |c: char| {
+                if c.is_alphanumeric() || c == '\'' {
+                    c
+                } else {
+                    ' '
+                }
+            };
+            settling.extend(clause.text[word.clone()].chars().map(plain));
+            settling.push(' ');
+        }
+        let mut settling = settling.into_bytes();
+        settling.push(0);
         Self {
             text,
-            words: words(&clause.text, ssml),
+            settling,
+            words,
             bytes,
             prefix,
             tokens,
