@@ -391,10 +391,10 @@ fn it_starts_and_stops_again_and_again() {
         let text = pipeline.by_name("text").unwrap();
         for part in ["Round ", "and round", " it goes."] {
             let buffer = gst::Buffer::from_slice(part.as_bytes());
-            text.emit_by_name::<gst::FlowReturn>("push-buffer", &[&buffer]);
+            let _ = text.emit_by_name::<gst::FlowReturn>("push-buffer", &[&buffer]);
         }
         if round % 2 == 0 {
-            text.emit_by_name::<gst::FlowReturn>("end-of-stream", &[]);
+            let _ = text.emit_by_name::<gst::FlowReturn>("end-of-stream", &[]);
             let message = pipeline
                 .bus()
                 .unwrap()
