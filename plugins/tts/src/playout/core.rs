@@ -468,7 +468,7 @@ impl Core {
             let lead = nanos(self.config.lead).saturating_sub(nanos(FRAME));
             let earliest = cursor.saturating_sub(lead);
             if now < earliest {
-                return Step::Wait(Some(earliest));
+                return self.wait(now, earliest);
             }
             return self.build(now);
         }
@@ -476,7 +476,15 @@ impl Core {
             return self.build(now);
         }
         self.hungry = !self.paused;
-        Step::Wait(Some(cursor))
+        self.wait(now, cursor)
+    }
+
+    /// Until then, or until a notice or the policy is due; but no more than one wake-up per frame for these.
+    fn wait(&self, now: Nanos, until: Nanos) -> Step {
+        let notice = self.due.front().map(|(time, _)| *time);
+        let other = [notice, self.policy.deadline()].into_iter().flatten().min();
+        let other = other.map_or(until, |other| other.max(now.saturating_add(nanos(FRAME))));
+        Step::Wait(Some(until.min(other)))
     }
 
     /// An utterance has begun to sound, or is about to without anything that could hold it, and is not over.

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Playout in virtual time.
+
+mod cases;
+mod random;
+mod words;
+mod world;
