@@ -340,7 +340,7 @@ impl Core {
                     decided_at: now,
                     committed_at: now,
                 };
-                self.interrupt(now, drop);
+                self.interrupt(drop);
             }
             self.gate_closed = true;
         }
@@ -363,12 +363,12 @@ impl Core {
     pub fn input(&mut self, at: Nanos, now: Nanos, input: Input) {
         let at = at.min(now);
         if let Some(drop) = self.policy.tick(at) {
-            self.interrupt(now, drop);
+            self.interrupt(drop);
         }
         self.settle(at, now);
         let playing = self.playing();
         if let Some(drop) = self.policy.input(at, input, playing) {
-            self.interrupt(now, drop);
+            self.interrupt(drop);
         }
         self.settle(at, now);
     }
@@ -428,7 +428,7 @@ impl Core {
     /// What to do at `now`. Call it again after each push, and when the time it gave has come or anything changed.
     pub fn step(&mut self, now: Nanos) -> Step {
         if let Some(drop) = self.policy.tick(now) {
-            self.interrupt(now, drop);
+            self.interrupt(drop);
         }
         self.settle(now, now);
         self.start_timeline(now);
@@ -487,13 +487,17 @@ impl Core {
         Step::Wait(Some(until.min(other)))
     }
 
-    /// An utterance has begun to sound, or is about to without anything that could hold it, and is not over.
+    /// An utterance has begun to sound and is not over, or follows right on one that has. What has not begun cannot be
+    /// interrupted: it is held.
     fn playing(&self) -> bool {
         !self.paused
-            && self
-                .utterances
-                .front()
-                .is_some_and(|u| !u.exhausted() || (u.started && !u.closed && !u.anonymous))
+            && self.utterances.front().is_some_and(|u| {
+                if u.started {
+                    !u.exhausted() || !(u.closed || u.anonymous)
+                } else {
+                    self.sounding && !u.exhausted()
+                }
+            })
     }
 
     /// There is a whole frame, or as much as there will be.
@@ -611,7 +615,10 @@ impl Core {
     }
 
     /// Drops everything and closes the gate.
-    fn interrupt(&mut self, now: Nanos, drop: Drop) {
+    fn interrupt(&mut self, drop: Drop) {
+        // Nothing is told of an utterance after its interruption: what has left but is still to be rendered is told now,
+        // each with its own time.
+        self.notices.extend(self.due.drain(..).map(|(_, n)| n));
         let was_paused = self.paused;
         let before_fade = if was_paused {
             self.paused_at.0
@@ -639,8 +646,8 @@ impl Core {
             decided_at: drop.decided_at,
             committed_at: drop.committed_at,
             // Filled in when the tail has left; where nothing sounded there is nothing to wait for.
-            left_at: if started { 0 } else { now },
-            sounds_until: if started { 0 } else { now },
+            left_at: if started { 0 } else { drop.decided_at },
+            sounds_until: if started { 0 } else { drop.decided_at },
             reason: drop.reason,
             also_unheard: Vec::new(),
         };

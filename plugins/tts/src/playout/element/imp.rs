@@ -338,7 +338,8 @@ impl Playout {
             return self.fail("downstream takes no raw 16-bit audio: put audioconvert before it");
         }
         if self.srcpad.check_reconfigure() && known && !pads::renegotiate(self) {
-            return self.fail("downstream does not take raw 16-bit audio any more");
+            return self
+                .fail("downstream takes no raw 16-bit audio any more: put audioconvert before it");
         }
 
         let now = clocking.now();
@@ -347,11 +348,7 @@ impl Playout {
         if std::mem::take(&mut state.rebase) {
             state.core.rebase(now);
         }
-        for (at, input) in self.mailbox.take() {
-            // Before the first PLAYING there was no running time.
-            let at = if at == 0 { now } else { at };
-            state.core.input(at, now, input);
-        }
+        self.read_mailbox(&mut state, now);
         let step = state.core.step(now);
         while let Some(notice) = state.core.pop_notice() {
             task.notices.push(notice);
@@ -362,6 +359,7 @@ impl Playout {
         }
         let gated = state.core.is_gated();
         let room = gated || state.core.has_room();
+        let bare = state.begin_stream && !state.core.config().sync;
         let pool = state.pool.clone();
         drop(state);
         if room {
@@ -369,6 +367,12 @@ impl Playout {
         }
         self.tell(&mut task.notices);
 
+        if bare {
+            // No silence will come: a gap lets the sink reach PLAYING before there is any text.
+            self.begin();
+            let gap = gst::event::Gap::builder(gst::ClockTime::ZERO).build();
+            self.srcpad.push_event(gap);
+        }
         match step {
             Step::Push(frame) => self.push(frame, &task.frame, latency, pool),
             Step::Wait(Some(time)) => {
@@ -378,6 +382,15 @@ impl Playout {
             }
             Step::Wait(None) => self.waker.wait(),
             Step::Eos => self.end(),
+        }
+    }
+
+    /// What was asked for before something else happens to the queue.
+    pub(super) fn read_mailbox(&self, state: &mut State, now: Nanos) {
+        for (at, input) in self.mailbox.take() {
+            // Before the first PLAYING there was no running time.
+            let at = if at == 0 { now } else { at };
+            state.core.input(at, now, input);
         }
     }
 
@@ -479,7 +492,7 @@ impl Playout {
         }
         drop(state);
         self.room.notify_all();
-        gst::element_imp_error!(self, gst::StreamError::Failed, ["{sentence}"]);
+        gst::element_imp_error!(self, gst::StreamError::Failed, ("{sentence}"));
         self.tell(&mut vec![Notice::Error(sentence.to_owned())]);
         self.srcpad.push_event(gst::event::Eos::new());
     }

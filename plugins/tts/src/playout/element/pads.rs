@@ -135,6 +135,8 @@ fn sink_event(playout: &Playout, event: gst::Event) -> bool {
             let mut state = lock(&playout.state);
             state.flushing = true;
             let now = state.clocking.as_ref().map_or(state.now, |c| c.now());
+            // An interruption that was asked for before is of what is flushed, not of what comes after.
+            playout.read_mailbox(&mut state, now);
             state.core.flush_start(now);
             drop(state);
             playout.room.notify_all();
@@ -303,19 +305,23 @@ fn choose(playout: &Playout) -> Option<gst_audio::AudioInfo> {
     let rate = lock(&playout.state).preferred_rate.unwrap_or(DEFAULT_RATE);
     let template = template_caps();
     yields::point();
-    let mut caps = playout
+    let caps = playout
         .srcpad
         .peer_query_caps(Some(&template))
         .intersect(&template);
-    if caps.is_empty() {
-        return None;
-    }
-    caps.truncate();
-    let structure = caps.make_mut().structure_mut(0)?;
-    structure.fixate_field_nearest_int("rate", i32::try_from(rate).ok()?);
-    structure.fixate_field_nearest_int("channels", 1);
-    caps.fixate();
-    gst_audio::AudioInfo::from_caps(&caps).ok()
+    // Converters offer what they pass through first; the nearest is what costs least and loses nothing.
+    (0..caps.size())
+        .filter_map(|i| {
+            let mut caps = gst::Caps::builder_full()
+                .structure(caps.structure(i)?.to_owned())
+                .build();
+            let structure = caps.get_mut()?.structure_mut(0)?;
+            structure.fixate_field_nearest_int("rate", i32::try_from(rate).ok()?);
+            structure.fixate_field_nearest_int("channels", 1);
+            caps.fixate();
+            gst_audio::AudioInfo::from_caps(&caps).ok()
+        })
+        .min_by_key(|info| (info.channels(), info.rate().abs_diff(rate)))
 }
 
 fn make_pool(info: &gst_audio::AudioInfo) -> Option<gst::BufferPool> {

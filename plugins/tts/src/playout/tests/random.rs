@@ -15,7 +15,11 @@ fn config(rng: &mut Rng) -> Config {
         lead: Duration::from_millis(rng.pick(&[0, 5, 10, 20, 20, 50, 200])),
         fade_duration: Duration::from_millis(rng.pick(&[0, 3, 8, 8, 8, 25])),
         prefetch: Duration::from_millis(rng.pick(&[50, 200, 500, 500])),
-        interruption: rng.pick(&[Mode::PauseThenCommit, Mode::PauseThenCommit, Mode::Immediate]),
+        interruption: rng.pick(&[
+            Mode::PauseThenCommit,
+            Mode::PauseThenCommit,
+            Mode::Immediate,
+        ]),
         ..Config::default()
     }
 }
@@ -129,8 +133,12 @@ fn nothing_of_a_stopped_utterance_leaves_after_its_fade() {
         assert!(new > 0, "seed {seed}: the new text was not heard");
         assert!(world.ended.is_some(), "seed {seed}: the stream did not end");
         check_pacing(&world, seed);
-        assert!(report.left_at >= report.decided_at || report.position == 0
-            || report.left_at + 210 * MS > report.decided_at, "seed {seed}: {report:?}");
+        assert!(
+            report.left_at >= report.decided_at
+                || report.position == 0
+                || report.left_at + 210 * MS > report.decided_at,
+            "seed {seed}: {report:?}"
+        );
         // Everything that was said is accounted for once.
         let last = world.notices.last().map(|(_, n)| name(n));
         assert_eq!(last, Some("finished"), "seed {seed}");
@@ -178,16 +186,34 @@ fn heard_words_are_exact_at_random_cuts() {
             .iter()
             .map(|w| &*w.text)
             .collect();
-        assert_eq!(words, expected, "seed {seed}: {heard:?} {script:?} {report:?}");
-        let cut = script.words.iter().zip(&heard).find(|(w, h)| **h > 0 && **h < w.samples);
-        assert_eq!(report.cut_word, cut.map_or("", |(w, _)| &*w.text), "seed {seed}");
+        assert_eq!(
+            words, expected,
+            "seed {seed}: {heard:?} {script:?} {report:?}"
+        );
+        let cut = script
+            .words
+            .iter()
+            .zip(&heard)
+            .find(|(w, h)| **h > 0 && **h < w.samples);
+        assert_eq!(
+            report.cut_word,
+            cut.map_or("", |(w, _)| &*w.text),
+            "seed {seed}"
+        );
         if let Some((word, heard)) = cut {
             inside += 1;
             let fraction = *heard as f64 / word.samples as f64;
-            assert!((report.cut_word_fraction - fraction).abs() < 1e-9, "seed {seed}");
+            assert!(
+                (report.cut_word_fraction - fraction).abs() < 1e-9,
+                "seed {seed}"
+            );
         }
         let whole = format!("{} {}", report.heard_text, report.unheard_text);
-        assert_eq!(whole.trim(), script.text, "seed {seed}: text is lost or told twice");
+        assert_eq!(
+            whole.trim(),
+            script.text,
+            "seed {seed}: text is lost or told twice"
+        );
         cuts += 1;
     }
     assert!(inside > 250, "only {inside} cuts were inside a word");
@@ -230,7 +256,11 @@ fn resuming_loses_no_sample() {
         }
         let later = world.now + 20_000 * MS;
         world.run(later);
-        assert!(world.ended.is_some(), "seed {seed}: stuck, {:?}", world.names());
+        assert!(
+            world.ended.is_some(),
+            "seed {seed}: stuck, {:?}",
+            world.names()
+        );
 
         let mut next = 0; // the position that has to come next, unless a resume went back
         let mut furthest = 0;
@@ -248,12 +278,18 @@ fn resuming_loses_no_sample() {
                     .checked_sub(back)
                     .unwrap_or_else(|| panic!("seed {seed}: lost samples at {i}"));
                 assert!(
-                    script.words.iter().any(|w| w.start == to && next < w.start + w.samples),
+                    script
+                        .words
+                        .iter()
+                        .any(|w| w.start == to && next < w.start + w.samples),
                     "seed {seed}: resumed at {to} after {next}, which is not the start of the cut word"
                 );
                 next = to;
             }
-            assert!(next <= furthest, "seed {seed}: samples {furthest}..{next} are lost");
+            assert!(
+                next <= furthest,
+                "seed {seed}: samples {furthest}..{next} are lost"
+            );
             next += 1;
             furthest = furthest.max(next);
         }
@@ -265,7 +301,9 @@ fn resuming_loses_no_sample() {
             .notices
             .iter()
             .filter_map(|(at, n)| match n {
-                Notice::Word { text, running_time, .. } => Some((text.to_string(), *running_time, *at)),
+                Notice::Word {
+                    text, running_time, ..
+                } => Some((text.to_string(), *running_time, *at)),
                 _ => None,
             })
             .collect();
@@ -274,12 +312,20 @@ fn resuming_loses_no_sample() {
         assert_eq!(words, expected, "seed {seed}");
         let mut from = 0;
         for ((_, time, at), word) in told.iter().zip(&script.words) {
-            assert!(at >= time && *at < time + 25 * MS, "seed {seed}: told at {at}, due at {time}: {:?} {:?}", world.core.config(), &world.frames[..6]);
+            assert!(
+                at >= time && *at < time + 25 * MS,
+                "seed {seed}: told at {at}, due at {time}: {:?} {:?}",
+                world.core.config(),
+                &world.frames[..6]
+            );
             let code = Script::sample(0, word.start, world.codes);
             // Codes come again, but not between one word and the next.
             from += world.out[from..].iter().position(|&s| s == code).unwrap();
             let first = world.time(from);
-            assert!(time.abs_diff(first) < MS, "seed {seed}: {time} against {first}");
+            assert!(
+                time.abs_diff(first) < MS,
+                "seed {seed}: {time} against {first}"
+            );
         }
         let pauses = world.names().iter().filter(|n| **n == "paused").count();
         let resumes = world.names().iter().filter(|n| **n == "resumed").count();

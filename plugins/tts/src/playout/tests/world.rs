@@ -28,7 +28,7 @@ impl Rng {
     }
 
     pub fn one_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+        self.next().is_multiple_of(n)
     }
 
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
@@ -146,7 +146,14 @@ impl World {
 
     /// The synthesizer makes `script` from `at` on, `speed` times as fast as it sounds, in pieces of up to `piece_ms`.
     /// Returns when it is done.
-    pub fn synthesize(&mut self, rng: &mut Rng, script: &Script, at: Nanos, speed: u64, piece_ms: u64) -> Nanos {
+    pub fn synthesize(
+        &mut self,
+        rng: &mut Rng,
+        script: &Script,
+        at: Nanos,
+        speed: u64,
+        piece_ms: u64,
+    ) -> Nanos {
         let number = script.number();
         let mut at = at;
         let begin = Feed::Begin(script.id.clone(), script.text.clone());
@@ -160,7 +167,8 @@ impl World {
                 self.feed
                     .push_back((at, Feed::Word(script.id.clone(), word.clone())));
             }
-            self.feed.push_back((at, Feed::Samples(number, position..end)));
+            self.feed
+                .push_back((at, Feed::Samples(number, position..end)));
             at += (end - position) * 1_000_000_000 / u64::from(self.rate) / speed;
             position = end;
         }
@@ -191,7 +199,8 @@ impl World {
                 }
                 Feed::Samples(number, range) => {
                     if !self.core.has_room() {
-                        self.feed.push_front((self.now, Feed::Samples(number, range)));
+                        self.feed
+                            .push_front((self.now, Feed::Samples(number, range)));
                         return;
                     }
                     let position = range.start * 1_000_000_000 / u64::from(self.rate);
