@@ -128,6 +128,13 @@ impl Rig {
         assert!(self.text.push_event(gst::event::Segment::new(&segment)));
     }
 
+    /// The same while the element may refuse it at any moment.
+    pub fn begin_bytes_of_a_running_stream(&self) {
+        let segment = gst::FormattedSegment::<gst::format::Bytes>::new();
+        self.text.push_event(gst::event::StreamStart::new("story"));
+        self.text.push_event(gst::event::Segment::new(&segment));
+    }
+
     /// STREAM_START and CAPS of text in this format, and a segment in time.
     pub fn begin_time(&self, format: &str) {
         self.begin(format);

@@ -13,6 +13,7 @@ use duplex_tests::{
     signal,
     speaking::{Out, Rig, brief, samples, utterances, words},
     tonetts,
+    watchdog::Watchdog,
 };
 use duplex_textpad::events::{UtteranceBegin, UtteranceEnd};
 use gst::prelude::*;
@@ -200,6 +201,17 @@ fn characters_may_be_split_anywhere() {
         );
     }
     assert!(whole.unwrap().0.contains(&"Straße".to_owned()));
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    init();
+    let rig = Rig::playing("tonetts");
+    rig.push("\u{feff}One two.").unwrap();
+    let out = rig.drain();
+    let words = words(&out);
+    assert_eq!(words[0].text, "One");
+    assert_eq!(words[0].text_start, 0);
 }
 
 #[test]
@@ -626,6 +638,86 @@ fn eos_twice_and_a_restart_leave_nothing_behind() {
         rig.start();
         rig.begin_bytes();
     }
+}
+
+/// Text, flushes, states and queries from three threads at once: nobody waits for ever.
+#[test]
+fn flushes_and_states_at_any_moment_hang_nobody() {
+    init();
+    let watchdog = Watchdog::new("text, flushes and states at once", Duration::from_secs(60));
+    let rig = Rig::playing("tonetts");
+    // A stream's text follows its segment: nobody pushes between a flush and that.
+    let turn = std::sync::Mutex::new(());
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = move |below: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % below
+    };
+    std::thread::scope(|scope| {
+        let (rig, over, turn) = (&rig, &over, &turn);
+        let is_over = || over.load(std::sync::atomic::Ordering::Relaxed);
+        scope.spawn(move || {
+            let mut round = 0;
+            while !is_over() {
+                round += 1;
+                let turn = turn.lock().unwrap();
+                if round % 3 == 0 {
+                    rig.event(UtteranceBegin::new(format!("n-{round}")).to_event());
+                }
+                let _ = rig.push("One two three, four. Five");
+                if round % 7 == 0 {
+                    rig.event(gst::event::Eos::new());
+                }
+                drop(turn);
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        });
+        scope.spawn(move || {
+            while !is_over() {
+                query_latency(rig);
+                let _: gst::Structure = rig.element.property("stats");
+                rig.element.set_property("max-delay", 100_000u64);
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+        for round in 0..300 {
+            std::thread::sleep(Duration::from_micros(next(2_000)));
+            match next(4) {
+                0 => {
+                    rig.element.set_state(gst::State::Ready).unwrap();
+                    let _turn = turn.lock().unwrap();
+                    rig.element.set_state(gst::State::Playing).unwrap();
+                    rig.begin_bytes_of_a_running_stream();
+                }
+                1 => {
+                    rig.element.set_state(gst::State::Paused).unwrap();
+                    rig.element.set_state(gst::State::Playing).unwrap();
+                }
+                _ => {
+                    rig.event(gst::event::FlushStart::new());
+                    std::thread::sleep(Duration::from_micros(next(300)));
+                    let _turn = turn.lock().unwrap();
+                    rig.event(gst::event::FlushStop::new(round % 2 == 0));
+                    rig.begin_bytes_of_a_running_stream();
+                }
+            }
+            if round % 50 == 49 {
+                rig.clear();
+            }
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    // It still speaks.
+    rig.event(gst::event::FlushStart::new());
+    rig.event(gst::event::FlushStop::new(true));
+    rig.clear();
+    rig.begin_bytes();
+    rig.push("Six seven.").unwrap();
+    assert_eq!(texts(&rig.drain()), ["Six", "seven"]);
+    drop(watchdog);
 }
 
 #[test]

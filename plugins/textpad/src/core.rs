@@ -26,7 +26,12 @@ use std::{
 use duplex_synthesis::{AudioHalf, Cancel, Engine, Error, Request};
 use gst::{glib, prelude::*, subclass::prelude::*};
 
-use crate::{settings::Settings, sink::Feed, src::Output, stats::Stats};
+use crate::{
+    feed::Feed,
+    pads::{sink_pad, src_pad},
+    settings::Settings,
+    stats::Stats,
+};
 
 /// Utterances open at a time: the one that is spoken, and the next, so that it can be prepared.
 pub(crate) const MAX_OPEN: usize = 2;
@@ -290,7 +295,12 @@ impl<S: Speaker> Core<S> {
     /// The pads are inactive: lets go of the text's side too.
     pub(crate) fn stopped(&self) {
         lock(&self.feed).reset();
+    }
+
+    /// The task was joined: whoever waits for it to let go need not.
+    pub(crate) fn task_ended(&self) {
         self.state().busy = false;
+        self.changed.notify_all();
     }
 
     /// Cancels everything and refuses what comes, until [`Core::flush_done`]; never blocks.
@@ -488,86 +498,4 @@ pub(crate) fn message(error: Error) -> gst::ErrorMessage {
 /// A mutex whose owner panicked holds what it last held: the panic has been reported.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn sink_pad<T: Host>(template: &gst::PadTemplate) -> gst::Pad {
-    gst::Pad::builder_from_template(template)
-        .chain_function(|_, parent, buffer| {
-            T::catch_panic_pad_function(
-                parent,
-                || Err(gst::FlowError::Error),
-                |imp| imp.core().chain(imp.obj().upcast_ref(), &buffer),
-            )
-        })
-        .event_function(|pad, parent, event| {
-            T::catch_panic_pad_function(
-                parent,
-                || false,
-                |imp| imp.core().sink_event(imp.obj().upcast_ref(), pad, event),
-            )
-        })
-        .query_function(|pad, parent, query| {
-            T::catch_panic_pad_function(
-                parent,
-                || false,
-                |imp| imp.core().sink_query(imp.obj().upcast_ref(), pad, query),
-            )
-        })
-        .build()
-}
-
-fn src_pad<T: Host>(template: &gst::PadTemplate) -> gst::Pad {
-    gst::Pad::builder_from_template(template)
-        .activatemode_function(|_, parent, mode, active| {
-            T::catch_panic_pad_function(
-                parent,
-                || Err(gst::loggable_error!(gst::CAT_DEFAULT, "panicked")),
-                |imp| activate(imp, mode, active),
-            )
-        })
-        .event_function(|pad, parent, event| {
-            T::catch_panic_pad_function(
-                parent,
-                || false,
-                |imp| imp.core().src_event(imp.obj().upcast_ref(), pad, event),
-            )
-        })
-        .query_function(|pad, parent, query| {
-            T::catch_panic_pad_function(
-                parent,
-                || false,
-                |imp| imp.core().src_query(imp.obj().upcast_ref(), pad, query),
-            )
-        })
-        .build()
-}
-
-/// Starts and joins the source pad's task.
-fn activate<T: Host>(imp: &T, mode: gst::PadMode, active: bool) -> Result<(), gst::LoggableError> {
-    let core = imp.core();
-    if mode != gst::PadMode::Push {
-        return Err(gst::loggable_error!(
-            core.cat,
-            "only push mode is supported"
-        ));
-    }
-    if !active {
-        core.flush_start(true);
-        return core
-            .srcpad
-            .stop_task()
-            .map_err(|error| gst::loggable_error!(core.cat, "{error}"));
-    }
-    core.start();
-    let weak = imp.obj().upcast_ref::<gst::Element>().downgrade();
-    let mut output = Output::default();
-    core.srcpad
-        .start_task(move || {
-            // Gone only where the pad is being deactivated, which ends this task.
-            let element = weak.upgrade();
-            if let Some(host) = element.and_downcast_ref::<T::Type>() {
-                host.imp().core().step(host.upcast_ref(), &mut output);
-            }
-        })
-        .map_err(|error| gst::loggable_error!(core.cat, "{error}"))
 }

@@ -4,7 +4,7 @@
 
 use gst::{prelude::*, subclass::prelude::*};
 
-use crate::{core::Host, src::template_caps};
+use crate::{core::Host, stream::template_caps};
 
 /// The two pad templates, both always there.
 pub fn pad_templates() -> Vec<gst::PadTemplate> {

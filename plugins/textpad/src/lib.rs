@@ -14,13 +14,16 @@ pub mod events;
 
 mod core;
 mod element;
+mod feed;
 mod markup;
+mod pads;
 mod resample;
 mod sentence;
 mod settings;
 mod sink;
 mod src;
 mod stats;
+mod stream;
 mod utf8;
 
 pub use self::core::{Core, Host, Speaker};

@@ -29,6 +29,11 @@ impl MarkupStripper {
         out
     }
 
+    /// A tag or an entity waits for its end.
+    pub fn is_cut(&self) -> bool {
+        self.in_tag || !self.entity.is_empty()
+    }
+
     /// The markup ended: an entity that was never closed is text.
     pub fn finish(&mut self) -> String {
         self.in_tag = false;

@@ -46,6 +46,11 @@ impl Resampler {
         })
     }
 
+    /// From and to, in Hz.
+    pub fn rates(&self) -> (u32, u32) {
+        (self.from, self.to)
+    }
+
     /// Takes all of `samples` and gives what is complete by now.
     pub fn push(&mut self, samples: &[i16]) -> Vec<i16> {
         self.taken += samples.len() as u64;

@@ -2,124 +2,17 @@
 
 //! The text side: the sink pad, where utterances begin and end.
 
-use std::{
-    sync::{Arc, TryLockError},
-    time::Instant,
-};
+use std::sync::TryLockError;
 
-use duplex_synthesis::{Error, TextHalf};
+use duplex_synthesis::Error;
 use gst::prelude::*;
 
 use crate::{
-    core::{Arrivals, Core, Item, Speaker, Speech, lock},
+    core::{Core, Item, Speaker, lock},
     events::{UtteranceBegin, UtteranceEnd},
+    feed::{Feed, Trouble},
     markup::MarkupStripper,
-    sentence::SentenceEnd,
-    utf8::Utf8Carry,
 };
-
-/// Text goes to the engine in pieces of at most this, so that it can refuse more in time.
-const MAX_PUSH: usize = 16 * 1024;
-
-/// What has arrived and where it goes. See [`crate::core`] for its lock.
-#[derive(Default)]
-pub(crate) struct Feed {
-    carry: Utf8Carry,
-    /// Where the caps say that markup comes.
-    markup: Option<MarkupStripper>,
-    /// The segment, where it is one of time.
-    segment: Option<gst::FormattedSegment<gst::ClockTime>>,
-    open: Option<OpenText>,
-    /// Fires once a complete sentence was followed by silence.
-    timer: Option<gst::SingleShotClockId>,
-    /// Tells a timer that fires late from the present one.
-    generation: u64,
-    /// A WARNING to post once the lock is free.
-    warning: Option<String>,
-}
-
-/// The open utterance.
-struct OpenText {
-    id: String,
-    /// Begun by `voice/utterance`: only what upstream says ends it.
-    explicit: bool,
-    text: Box<dyn TextHalf>,
-    sentence: SentenceEnd,
-    arrivals: Arc<Arrivals>,
-    bytes: u64,
-    warned: bool,
-}
-
-/// Why text cannot be taken.
-pub(crate) enum Trouble {
-    Flow(gst::FlowError),
-    Engine(Error),
-}
-
-impl From<gst::FlowError> for Trouble {
-    fn from(flow: gst::FlowError) -> Self {
-        Self::Flow(flow)
-    }
-}
-
-impl Feed {
-    /// Forgets the text, not its format.
-    pub fn reset(&mut self) {
-        self.disarm();
-        self.carry = Utf8Carry::default();
-        if let Some(markup) = &mut self.markup {
-            *markup = MarkupStripper::default();
-        }
-        self.segment = None;
-        self.open = None;
-        self.warning = None;
-    }
-
-    fn disarm(&mut self) {
-        self.generation += 1;
-        if let Some(timer) = self.timer.take() {
-            timer.unschedule();
-        }
-    }
-
-    fn has_text(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.bytes > 0)
-    }
-
-    /// The text of these bytes, and whether some of them were no UTF-8.
-    fn decode(&mut self, bytes: &[u8]) -> (String, bool) {
-        let decoded = self.carry.push(bytes);
-        let text = match &mut self.markup {
-            Some(markup) => markup.push(&decoded.text),
-            None => decoded.text,
-        };
-        (text, decoded.replaced)
-    }
-
-    fn decode_rest(&mut self) -> (String, bool) {
-        let decoded = self.carry.finish();
-        let text = match &mut self.markup {
-            Some(markup) => markup.push(&decoded.text) + &markup.finish(),
-            None => decoded.text,
-        };
-        (text, decoded.replaced)
-    }
-
-    fn warn_once(&mut self) -> bool {
-        let Some(open) = &mut self.open else {
-            return false;
-        };
-        if std::mem::replace(&mut open.warned, true) {
-            return false;
-        }
-        self.warning = Some(format!(
-            "The text of utterance {} is no valid UTF-8; U+FFFD stands for what is not. Convert it to \
-             UTF-8 first, for instance with iconv",
-            open.id
-        ));
-        true
-    }
-}
 
 impl<S: Speaker> Core<S> {
     pub(crate) fn chain(
@@ -188,130 +81,6 @@ impl<S: Speaker> Core<S> {
         }
     }
 
-    /// A timed cue: an utterance of its own.
-    fn cue(&self, feed: &mut Feed, bytes: &[u8], at: gst::ClockTime) -> Result<(), Trouble> {
-        if feed.has_text() {
-            self.end_text(feed)?;
-        }
-        let (mut text, mut replaced) = feed.decode(bytes);
-        let (rest, rest_replaced) = feed.decode_rest();
-        text.push_str(&rest);
-        replaced |= rest_replaced;
-        if feed.open.is_none() {
-            if text.trim().is_empty() {
-                return Ok(());
-            }
-            self.open(feed, None, Some(at))?;
-        }
-        if replaced {
-            feed.warn_once();
-        }
-        self.push_text(feed, &text)?;
-        self.end_text(feed)
-    }
-
-    /// More of the open utterance, or the first of a new one.
-    fn fragment(&self, feed: &mut Feed, bytes: &[u8], discont: bool) -> Result<(), Trouble> {
-        if discont && feed.has_text() {
-            self.end_text(feed)?;
-        }
-        let (text, replaced) = feed.decode(bytes);
-        if feed.open.is_none() {
-            if text.trim().is_empty() {
-                return Ok(());
-            }
-            self.open(feed, None, None)?;
-        }
-        if replaced {
-            feed.warn_once();
-        }
-        self.push_text(feed, &text)
-    }
-
-    fn open(
-        &self,
-        feed: &mut Feed,
-        id: Option<String>,
-        at: Option<gst::ClockTime>,
-    ) -> Result<(), Trouble> {
-        self.wait_room()?;
-        let explicit = id.is_some();
-        let id = id.unwrap_or_else(new_id);
-        let engine = self
-            .engine()
-            .ok_or_else(|| Trouble::Engine(Error::Failed("there is no engine in NULL".into())))?;
-        let utterance = engine.open(&self.request(&id)).map_err(Trouble::Engine)?;
-        let arrivals = Arc::new(Arrivals::new());
-        let speech = Speech {
-            id: id.clone(),
-            key: 0,
-            audio: utterance.audio,
-            at,
-            opened: Instant::now(),
-            arrivals: arrivals.clone(),
-        };
-        self.enqueue_speech(speech, utterance.cancel)?;
-        feed.open = Some(OpenText {
-            id,
-            explicit,
-            text: utterance.text,
-            sentence: SentenceEnd::default(),
-            arrivals,
-            bytes: 0,
-            warned: false,
-        });
-        Ok(())
-    }
-
-    fn push_text(&self, feed: &mut Feed, text: &str) -> Result<(), Trouble> {
-        let Some(open) = &mut feed.open else {
-            return Ok(());
-        };
-        let mut rest = text;
-        while !rest.is_empty() {
-            let (piece, after) = rest.split_at(rest.floor_char_boundary(MAX_PUSH));
-            rest = after;
-            open.arrivals.note();
-            if let Err(error) = open.text.push(piece) {
-                return self.text_refused(feed, error);
-            }
-            open.sentence.push(piece);
-            open.bytes += piece.len() as u64;
-            self.count(|stats| stats.text_bytes += piece.len() as u64);
-        }
-        Ok(())
-    }
-
-    /// The engine takes no more text of the open utterance.
-    fn text_refused(&self, feed: &mut Feed, error: Error) -> Result<(), Trouble> {
-        feed.open = None;
-        if error != Error::Cancelled {
-            return Err(Trouble::Engine(error));
-        }
-        let state = self.state();
-        if state.flushing {
-            return Err(gst::FlowError::Flushing.into());
-        }
-        state.flow?;
-        Ok(())
-    }
-
-    /// The open utterance's text is complete.
-    fn end_text(&self, feed: &mut Feed) -> Result<(), Trouble> {
-        let (rest, replaced) = feed.decode_rest();
-        if replaced {
-            feed.warn_once();
-        }
-        self.push_text(feed, &rest)?;
-        let Some(mut open) = feed.open.take() else {
-            return Ok(());
-        };
-        match open.text.finish() {
-            Ok(()) => Ok(()),
-            Err(error) => self.text_refused(feed, error),
-        }
-    }
-
     /// Waits for more text, but not for ever.
     fn arm(&self, element: &gst::Element, feed: &mut Feed) {
         let Some(delay) = self.settings().max_delay else {
@@ -352,6 +121,11 @@ impl<S: Speaker> Core<S> {
                 return;
             }
             feed.timer = None;
+            if feed.is_cut() {
+                // The rest will come, and set the timer. This thread is the clock's: it must not be
+                // the one to push a rest to an engine that has enough of text.
+                return;
+            }
             let Some(open) = &mut feed.open else {
                 return;
             };
@@ -514,35 +288,4 @@ impl<S: Speaker> Core<S> {
         }
         self.enqueue(Item::Event(event)).is_ok()
     }
-
-    pub(crate) fn sink_query(
-        &self,
-        element: &gst::Element,
-        pad: &gst::Pad,
-        query: &mut gst::QueryRef,
-    ) -> bool {
-        match query.view_mut() {
-            // Buffers of text need no allocator of an audio sink.
-            gst::QueryViewMut::Allocation(_) => false,
-            gst::QueryViewMut::Caps(query) => {
-                let caps = pad.pad_template_caps();
-                let caps = match query.filter() {
-                    Some(filter) => {
-                        filter.intersect_with_mode(&caps, gst::CapsIntersectMode::First)
-                    }
-                    None => caps,
-                };
-                query.set_result(&caps);
-                true
-            }
-            _ => gst::Pad::query_default(pad, Some(element), query),
-        }
-    }
-}
-
-/// A name for an utterance that upstream gave none.
-fn new_id() -> String {
-    // SAFETY: takes nothing and only counts. These numbers are unique in the process, whichever
-    // plugin asks, as a counter of this crate, linked by several, would not be.
-    format!("u-{}", unsafe { gst::ffi::gst_util_seqnum_next() })
 }

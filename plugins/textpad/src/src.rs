@@ -14,6 +14,7 @@ use crate::{
     core::{Core, Item, Speaker, Speech},
     events::{UtteranceBegin, UtteranceEnd, Word},
     resample::Resampler,
+    stream::caps,
 };
 
 /// A pause of the text shorter than this leaves the running time of its sound alone.
@@ -21,15 +22,17 @@ const TEXT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What the task knows; nobody else sees it.
 pub(crate) struct Output {
-    epoch: u64,
+    pub epoch: u64,
     current: Option<Current>,
-    stream_started: bool,
-    group: Option<gst::GroupId>,
+    pub stream_started: bool,
+    pub group: Option<gst::GroupId>,
     /// Rate of the CAPS that were pushed.
-    rate: Option<u32>,
+    pub rate: Option<u32>,
     /// A SEGMENT from 0 at the end of the last sound is in force.
-    idle_segment: bool,
+    pub idle_segment: bool,
     idle_since: Instant,
+    /// Of the last utterance: making one takes as long as an engine's first sound.
+    spare: Option<Resampler>,
 }
 
 impl Default for Output {
@@ -42,6 +45,7 @@ impl Default for Output {
             rate: None,
             idle_segment: false,
             idle_since: Instant::now(),
+            spare: None,
         }
     }
 }
@@ -81,22 +85,6 @@ fn samples_to_time(samples: u64, rate: u32) -> gst::ClockTime {
     gst::ClockTime::from_nseconds(
         (u128::from(samples) * 1_000_000_000 / u128::from(rate.max(1))) as u64,
     )
-}
-
-/// Mono S16LE at a rate, or at any.
-fn caps(rate: Option<u32>) -> gst::Caps {
-    let builder = gst_audio::AudioCapsBuilder::new_interleaved()
-        .format(gst_audio::AudioFormat::S16le)
-        .channels(1);
-    match rate.and_then(|rate| i32::try_from(rate).ok()) {
-        Some(rate) => builder.rate(rate).build(),
-        None => builder.build(),
-    }
-}
-
-/// Caps of the source pad template.
-pub(crate) fn template_caps() -> gst::Caps {
-    caps(None)
 }
 
 impl<S: Speaker> Core<S> {
@@ -325,10 +313,11 @@ impl<S: Speaker> Core<S> {
         self.push_segment(gst::ClockTime::ZERO, base);
         self.srcpad.push_event(UtteranceBegin::new(id).to_event());
         out.idle_segment = false;
+        let spare = out.spare.take();
         if let Some(current) = &mut out.current {
             current.begun = true;
             current.segment = (gst::ClockTime::ZERO, base);
-            current.resampler = resampler(native, rate)?;
+            current.resampler = resampler(native, rate, spare)?;
         }
         Ok(())
     }
@@ -384,7 +373,7 @@ impl<S: Speaker> Core<S> {
         }
         current.start = current.position(old);
         current.count = 0;
-        current.resampler = resampler(native, rate)?;
+        current.resampler = resampler(native, rate, None)?;
         self.srcpad
             .push_event(gst::event::Caps::new(&caps(Some(rate))));
         out.rate = Some(rate);
@@ -458,6 +447,7 @@ impl<S: Speaker> Core<S> {
         };
         if let Some(mut resampler) = current.resampler.take() {
             let rest = resampler.drain();
+            out.spare = Some(resampler);
             self.push(&mut current, rate, &rest, out.idle_since)?;
         }
         while let Some(word) = current.words.pop_front() {
@@ -483,186 +473,20 @@ impl<S: Speaker> Core<S> {
         self.close_speech(key);
         Ok(())
     }
-
-    fn start_stream(&self, element: &gst::Element, out: &mut Output) {
-        if out.stream_started {
-            return;
-        }
-        let id = self.srcpad.create_stream_id(element, Some("speech"));
-        let event = gst::event::StreamStart::builder(id.as_str())
-            .group_id(out.group.unwrap_or_else(gst::GroupId::next))
-            .build();
-        self.srcpad.push_event(event);
-        out.stream_started = true;
-        out.rate = None;
-    }
-
-    /// What must have gone out before a GAP or an EOS. False where it cannot.
-    fn start_segment(&self, element: &gst::Element, out: &mut Output, native: Option<u32>) -> bool {
-        self.start_stream(element, out);
-        if out.rate.is_none() {
-            let native = native.or_else(|| {
-                let request = self.request("");
-                self.engine()?.sample_rate(&request).ok()
-            });
-            let Some(native) = native else {
-                return false;
-            };
-            if self.set_caps(element, out, native).is_err() {
-                return false;
-            }
-        }
-        if !out.idle_segment {
-            let end = self.state().end;
-            self.push_segment(gst::ClockTime::ZERO, end);
-            out.idle_segment = true;
-        }
-        true
-    }
-
-    /// Silence from the end of the last sound until a running time, where that is later.
-    fn gap(&self, out: &Output, until: gst::ClockTime) {
-        let end = self.state().end;
-        if until <= end {
-            return;
-        }
-        let gap = gst::event::Gap::builder(gst::ClockTime::ZERO)
-            .duration(until - end)
-            .build();
-        self.srcpad.push_event(gap);
-        let mut state = self.state();
-        if state.epoch == out.epoch {
-            state.end = until;
-        }
-        drop(state);
-        self.push_segment(gst::ClockTime::ZERO, until);
-    }
-
-    fn push_segment(&self, position: gst::ClockTime, base: gst::ClockTime) {
-        let mut segment = gst::FormattedSegment::<gst::ClockTime>::new();
-        segment.set_start(position);
-        segment.set_time(position);
-        segment.set_position(position);
-        segment.set_base(base);
-        self.srcpad.push_event(gst::event::Segment::new(&segment));
-    }
-
-    /// Pushes CAPS where they are new; the rate that is in force.
-    fn set_caps(
-        &self,
-        element: &gst::Element,
-        out: &mut Output,
-        native: u32,
-    ) -> Result<u32, gst::FlowError> {
-        self.srcpad.check_reconfigure();
-        let rate = self.choose_rate(element, native)?;
-        if out.rate != Some(rate) {
-            self.srcpad
-                .push_event(gst::event::Caps::new(&caps(Some(rate))));
-            out.rate = Some(rate);
-        }
-        Ok(rate)
-    }
-
-    /// The engine's own rate where downstream takes it, else the nearest that it takes.
-    fn choose_rate(&self, element: &gst::Element, native: u32) -> Result<u32, gst::FlowError> {
-        let ours = caps(None);
-        let theirs = self.srcpad.peer_query_caps(Some(&ours));
-        if theirs.can_intersect(&caps(Some(native))) {
-            return Ok(native);
-        }
-        let mut common = theirs.intersect(&ours);
-        if common.is_empty() {
-            gst::error!(self.cat, obj = element, "nothing in common with {theirs}");
-            return Err(gst::FlowError::NotNegotiated);
-        }
-        common.truncate();
-        if let Some(common) = common.make_mut().structure_mut(0)
-            && let Ok(native) = i32::try_from(native)
-        {
-            common.fixate_field_nearest_int("rate", native);
-        }
-        common
-            .structure(0)
-            .and_then(|common| common.get::<i32>("rate").ok())
-            .and_then(|rate| u32::try_from(rate).ok())
-            .ok_or(gst::FlowError::NotNegotiated)
-    }
-
-    pub(crate) fn src_event(
-        &self,
-        element: &gst::Element,
-        pad: &gst::Pad,
-        event: gst::Event,
-    ) -> bool {
-        match event.type_() {
-            // GStreamer marks the pad; the task looks before its next buffer.
-            gst::EventType::Reconfigure => true,
-            // Speech cannot be made in lower quality to save time.
-            gst::EventType::Qos => true,
-            _ => gst::Pad::event_default(pad, Some(element), event),
-        }
-    }
-
-    pub(crate) fn src_query(
-        &self,
-        element: &gst::Element,
-        pad: &gst::Pad,
-        query: &mut gst::QueryRef,
-    ) -> bool {
-        use gst::QueryViewMut;
-
-        match query.view_mut() {
-            QueryViewMut::Latency(query) => {
-                let mut upstream = gst::query::Latency::new();
-                let (live, min, max) = if self.sinkpad.peer_query(&mut upstream) {
-                    upstream.result()
-                } else {
-                    (false, gst::ClockTime::ZERO, None)
-                };
-                self.state().live = live;
-                let ours = self.settings().latency;
-                query.set(live, min + ours, max.map(|max| max + ours));
-                true
-            }
-            QueryViewMut::Caps(query) => {
-                let request = self.request("");
-                let native = self
-                    .engine()
-                    .and_then(|engine| engine.sample_rate(&request).ok());
-                let mut ours = native.map_or_else(gst::Caps::new_empty, |rate| caps(Some(rate)));
-                ours.merge(caps(None));
-                let ours = match query.filter() {
-                    Some(filter) => ours.intersect_with_mode(filter, gst::CapsIntersectMode::First),
-                    None => ours,
-                };
-                query.set_result(&ours);
-                true
-            }
-            // Upstream knows these of its text, in bytes or of its cues: nothing of the sound's.
-            QueryViewMut::Position(_) | QueryViewMut::Duration(_) | QueryViewMut::Convert(_) => {
-                false
-            }
-            QueryViewMut::Seeking(query) if query.format() != gst::Format::Time => {
-                let format = query.format();
-                query.set(
-                    false,
-                    gst::GenericFormattedValue::none_for_format(format),
-                    gst::GenericFormattedValue::none_for_format(format),
-                );
-                true
-            }
-            _ => gst::Pad::query_default(pad, Some(element), query),
-        }
-    }
 }
 
-fn resampler(native: u32, rate: u32) -> Result<Option<Resampler>, gst::FlowError> {
+/// A resampler between these rates, the spare one where it fits; none where they are equal.
+fn resampler(
+    native: u32,
+    rate: u32,
+    spare: Option<Resampler>,
+) -> Result<Option<Resampler>, gst::FlowError> {
     if native == rate {
         return Ok(None);
     }
-    match Resampler::new(native, rate) {
-        Some(resampler) => Ok(Some(resampler)),
-        None => Err(gst::FlowError::NotNegotiated),
-    }
+    spare
+        .filter(|spare| spare.rates() == (native, rate))
+        .or_else(|| Resampler::new(native, rate))
+        .map(Some)
+        .ok_or(gst::FlowError::NotNegotiated)
 }

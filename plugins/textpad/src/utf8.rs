@@ -55,6 +55,11 @@ impl Utf8Carry {
         decoded
     }
 
+    /// The beginning of a character waits.
+    pub fn is_cut(&self) -> bool {
+        !self.head.is_empty()
+    }
+
     /// No more bytes: what waits is no character any more.
     pub fn finish(&mut self) -> Decoded {
         if std::mem::take(&mut self.head).is_empty() {
