@@ -24,7 +24,11 @@ fn audio(rate: usize, channels: usize) -> Vec<f32> {
     (0..rate * SECONDS)
         .flat_map(|n| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let loud = if n / (rate / 4) % 2 == 0 { 0.3 } else { 0.003 };
+            let loud = if (n / (rate / 4)).is_multiple_of(2) {
+                0.3
+            } else {
+                0.003
+            };
             let sample = loud * ((state >> 16) as f32 / 32_768.0 - 1.0);
             std::iter::repeat_n(sample, channels)
         })
@@ -55,12 +59,12 @@ fn row(name: &str, mut times: Vec<f64>) {
 }
 
 /// `streams` analyzers that take turns by 32 ms, as the streams of a server do.
-fn scoring(kind: Kind, two_phase: bool, streams: usize) -> Vec<f64> {
+fn scoring(kind: Kind, phases: usize, streams: usize) -> Vec<f64> {
     let audio = audio(16_000, 1);
     let mut all: Vec<Analyzer> = (0..streams)
         .map(|_| {
             let mut analyzer = Analyzer::new(kind, 16_000, 1);
-            analyzer.set_two_phase(two_phase);
+            analyzer.set_phases(phases);
             analyzer
         })
         .collect();
@@ -167,14 +171,15 @@ fn main() {
         "{:42} {:>8} {:>8} {:>8} {:>8}",
         "µs per 10 ms of audio and stream", "p50", "p95", "p99", "mean"
     );
-    row("silero, one phase", scoring(Kind::Silero, false, 1));
+    row("silero, one phase", scoring(Kind::Silero, 1, 1));
     onnx_runtime();
-    row("silero, two phases", scoring(Kind::Silero, true, 1));
+    row("silero, two phases", scoring(Kind::Silero, 2, 1));
+    row("silero, four phases", scoring(Kind::Silero, 4, 1));
     row(
         "silero, one phase, 100 streams in turn",
-        scoring(Kind::Silero, false, 100),
+        scoring(Kind::Silero, 1, 100),
     );
-    row("earshot", scoring(Kind::Earshot, false, 1));
+    row("earshot", scoring(Kind::Earshot, 1, 1));
     row("48 kHz to 16 kHz, mono", resampling(48_000, 1));
     row("8 kHz to 16 kHz, mono", resampling(8_000, 1));
     row("44.1 kHz to 16 kHz, mono", resampling(44_100, 1));

@@ -31,7 +31,7 @@ pub struct Score {
     pub frames: u64,
     /// RMS of the scored 16 kHz mono audio, full scale 1.
     pub rms: f32,
-    /// True if it comes from the second phase, whose memory is a copy of the first's.
+    /// True if it comes from another phase than the first, whose memory began as a copy of the first's.
     pub second_phase: bool,
 }
 
@@ -54,8 +54,9 @@ pub struct Analyzer {
     /// The position of `audio[0]`, counted from the first of those zeros.
     audio_start: u64,
     first: Phase,
-    second: Option<Phase>,
-    two_phase: bool,
+    /// Further phases, evenly spread over the first one's hop.
+    others: Vec<Phase>,
+    phases: usize,
     /// The end of the latest score, counted as `audio_start` is.
     scored: u64,
     frames: u64,
@@ -86,8 +87,8 @@ impl Analyzer {
                 detector: kind.detector(),
                 next: HISTORY as u64,
             },
-            second: None,
-            two_phase: false,
+            others: Vec::new(),
+            phases: 1,
             scored: 0,
             frames: 0,
         }
@@ -111,40 +112,49 @@ impl Analyzer {
 
     /// The longest distance in input frames from any frame to the end of the score that first covers it.
     pub fn hop(&self) -> u64 {
-        let hop = match &self.second {
-            Some(_) => self.first.detector.hop() / 2,
-            None => self.first.detector.hop(),
-        };
+        let hop = self.first.detector.hop() / (1 + self.others.len());
         self.to_frames(hop as u64)
     }
 
-    /// Whether two phases are scored.
+    /// Whether more than one phase was asked for.
     pub fn two_phase(&self) -> bool {
-        self.two_phase
+        self.phases > 1
     }
 
-    /// Scores every 16 ms instead of every 32 (Silero only: earshot does so anyway) at twice the cost: a second
-    /// detector runs half a hop out of phase with the first. It begins with a copy of the first's memory, at once,
-    /// so that its first score is as good as the first's. May be switched at any time.
+    /// Two phases, or one: see [`set_phases`](Self::set_phases).
     pub fn set_two_phase(&mut self, on: bool) {
-        if on && self.second.is_none() {
-            let hop = self.first.detector.hop() as u64;
-            // What the first has heard up to `first.next` is what the second knows: its first hop ends half a hop
-            // after that. If that audio is there already, its score comes out with the next call.
-            let next = self.first.next - hop / 2;
-            let before = (next - self.audio_start) as usize;
-            self.second = (self.first.detector)
-                .fork(&self.audio[before - self.first.detector.context()..before])
-                .map(|detector| Phase { detector, next });
-        } else if !on {
-            self.second = None;
-        }
-        self.two_phase = on;
+        self.set_phases(if on { 2 } else { 1 });
     }
 
-    /// Forgets the audio so far; the next frame has position 0. Two phases stay on or off.
+    /// Scores 1, 2 or 4 times per hop of Silero (every 32, 16 or 8 ms) at as many times the cost: further detectors run
+    /// out of phase with the first. They begin with a copy of the first's memory, at once, so that their first scores
+    /// are as good as its own. May be switched at any time. Earshot, which scores every 16 ms, keeps to one phase.
+    ///
+    /// # Panics
+    /// For another number.
+    pub fn set_phases(&mut self, phases: usize) {
+        assert!(matches!(phases, 1 | 2 | 4), "{phases} phases");
+        if phases == self.phases {
+            return;
+        }
+        self.phases = phases;
+        self.others.clear();
+        let hop = self.first.detector.hop() as u64;
+        let context = self.first.detector.context();
+        for n in 1..phases as u64 {
+            // What the first has heard up to `first.next` is what the others know: their first hops end soon after
+            // that. If that audio is there already, the scores come out with the next call.
+            let next = self.first.next - hop + n * hop / phases as u64;
+            let before = (next - self.audio_start) as usize;
+            let fork = (self.first.detector).fork(&self.audio[before - context..before]);
+            self.others
+                .extend(fork.map(|detector| Phase { detector, next }));
+        }
+    }
+
+    /// Forgets the audio so far; the next frame has position 0. The number of phases stays.
     pub fn reset(&mut self) {
-        let two_phase = self.two_phase;
+        let phases = self.phases;
         self.resampler.reset();
         self.audio.clear();
         self.audio.resize(HISTORY, 0.0);
@@ -153,8 +163,8 @@ impl Analyzer {
         self.first.next = HISTORY as u64;
         self.scored = 0;
         self.frames = 0;
-        self.set_two_phase(false);
-        self.set_two_phase(two_phase);
+        self.set_phases(1);
+        self.set_phases(phases);
     }
 
     /// Takes the next interleaved samples and hands over each score that they complete, in the order of their ends.
@@ -219,10 +229,14 @@ impl Analyzer {
         let available = self.audio_start + self.audio.len() as u64;
         let hop = self.first.detector.hop();
         loop {
-            let (phase, second_phase) = match &mut self.second {
-                Some(second) if second.next < self.first.next => (second, true),
-                _ => (&mut self.first, false),
-            };
+            let mut phase = &mut self.first;
+            let mut second_phase = false;
+            for other in &mut self.others {
+                if other.next < phase.next {
+                    phase = other;
+                    second_phase = true;
+                }
+            }
             let end = phase.next + hop as u64;
             if end > available {
                 break;
@@ -231,7 +245,7 @@ impl Analyzer {
             let value = phase.detector.score(audio);
             let power = audio.iter().map(|x| x * x).sum::<f32>() / hop as f32;
             phase.next = end;
-            // A second phase that is switched off and on again goes over the same half hop.
+            // Phases that are switched off and on again go over the same audio.
             if end <= self.scored {
                 continue;
             }

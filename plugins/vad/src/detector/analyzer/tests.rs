@@ -289,14 +289,16 @@ fn the_second_phase_begins_warm_at_any_time() {
 }
 
 #[test]
-fn two_phases_can_be_switched_at_every_frame() {
+fn phases_can_be_switched_at_every_frame() {
     let voice = voice();
     let alone = values(&scores(&mut Analyzer::new(Kind::Silero, 16_000, 1), &voice));
     let mut analyzer = Analyzer::new(Kind::Silero, 16_000, 1);
     let mut found = Vec::new();
     for (n, part) in voice.chunks(97).enumerate() {
-        analyzer.set_two_phase(n % 3 != 0);
-        assert_eq!(analyzer.hop(), if n % 3 != 0 { 256 } else { 512 });
+        let phases = [1, 2, 4][n % 3];
+        analyzer.set_phases(phases);
+        assert_eq!(analyzer.two_phase(), phases > 1);
+        assert_eq!(analyzer.hop(), 512 / phases as u64);
         found.extend(scores(&mut analyzer, part));
     }
     assert!(found.is_sorted_by(|a, b| a.end < b.end));
@@ -306,6 +308,29 @@ fn two_phases_can_be_switched_at_every_frame() {
         .map(|score| score.value)
         .collect();
     assert_eq!(first, alone);
+}
+
+#[test]
+fn four_phases_score_every_8_ms() {
+    let voice = voice();
+    let listen = |phases| {
+        let mut analyzer = Analyzer::new(Kind::Silero, 48_000, 1);
+        analyzer.set_phases(phases);
+        let mut found = scores(&mut analyzer, &voice);
+        analyzer.set_phases(2);
+        analyzer.set_phases(phases);
+        found.extend(scores(&mut analyzer, &voice));
+        found
+    };
+    let (one, four) = (listen(1), listen(4));
+    assert!(
+        four.windows(2)
+            .all(|pair| pair[1].end - pair[0].end == 128 * 3)
+    );
+    let first: Vec<Score> = (four.into_iter())
+        .filter(|score| !score.second_phase)
+        .collect();
+    assert_eq!(first, one);
 }
 
 #[test]
