@@ -62,15 +62,48 @@ pub fn change_state<T: Host>(
 ///
 /// The plugin wraps it (`glib::wrapper!`) and registers it; its GType bears the plugin's own name.
 ///
-/// ```ignore
-/// duplex_textpad::text_to_audio_element! {
+/// ```
+/// use gst::{glib, prelude::*};
+///
+/// glib::wrapper! {
 ///     /// What the element is.
-///     pub struct EspeakTts for super::EspeakTts, speaker EspeakSpeaker;
-///     type_name: "GstDuplexEspeakTts",
-///     category: "espeaktts",
-///     long_name: "eSpeak NG speech synthesizer",
-///     description: "Speaks text with eSpeak NG, in process",
-///     author: "The gst-duplex developers",
+///     pub struct Tones(ObjectSubclass<imp::Tones>) @extends gst::Element, gst::Object;
+/// }
+///
+/// mod imp {
+///     use std::sync::Arc;
+///
+///     use duplex_synthesis::{Engine, Error, tone::ToneEngine};
+///     use duplex_textpad::{Settings, Speaker};
+///
+///     duplex_textpad::text_to_audio_element! {
+///         /// What the element is.
+///         pub struct Tones for super::Tones, speaker Pipes;
+///         type_name: "GstDuplexDocTones",
+///         category: "tones",
+///         long_name: "Tone synthesizer",
+///         description: "Sounds each word as a pitch of its own",
+///         author: "The gst-duplex developers",
+///     }
+///
+///     /// What the plugin adds: its engine, and own properties where it has any.
+///     #[derive(Default)]
+///     pub struct Pipes;
+///
+///     impl Speaker for Pipes {
+///         fn engine(&self, _: &Settings) -> Result<Arc<dyn Engine>, Error> {
+///             Ok(Arc::new(ToneEngine::default()))
+///         }
+///     }
+/// }
+///
+/// fn main() -> Result<(), glib::Error> {
+///     gst::init()?;
+///     let registered =
+///         gst::Element::register(None, "tones", gst::Rank::NONE, Tones::static_type());
+///     assert!(registered.is_ok());
+///     gst::parse::launch("appsrc ! tones voice=tone rate=1.5 ! fakesink")?;
+///     Ok(())
 /// }
 /// ```
 #[macro_export]
