@@ -265,3 +265,6 @@ impl Interruption {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

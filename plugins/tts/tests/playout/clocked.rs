@@ -208,6 +208,10 @@ fn words_are_told_at_their_render_time() {
                 .push((running_time, now.unwrap().nseconds()));
         }
     })));
+    // The sink's own, which the pipeline sends round on the way to PLAYING.
+    rig.wait("the latency", |r| {
+        (r.playout.stats().get::<u64>("latency") == Ok(20_000_000)).then_some(())
+    });
     rig.say("a", "one two three").unwrap();
     run(&clock, "three words", || told.lock().unwrap().len() == 3);
     let told = told.lock().unwrap().clone();

@@ -4,5 +4,6 @@
 
 mod cases;
 mod random;
+mod tones;
 mod words;
 mod world;
