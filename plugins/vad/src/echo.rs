@@ -88,6 +88,11 @@ impl Levels {
         }
     }
 
+    /// Whether a cell was heard at all, if only as digital silence.
+    fn known(&self, slot: u64) -> bool {
+        self.cells[slot as usize % CELLS].0 == slot
+    }
+
     /// Loudest level of the cells `from..=to`.
     fn max(&self, from: u64, to: u64) -> f32 {
         let from = from.max(to.saturating_sub(CELLS as u64 - 1));
@@ -273,7 +278,9 @@ impl EchoGate {
                     .copied()
                     .fold(SILENT, f32::max)
             };
-            if heard > PLAYING + 10.0 && heard > loudest - 15.0 && near > SILENT {
+            // Digital silence is heard too: a line without any echo.
+            let known = self.near.known(begin + DELAYS as u64 + i as u64);
+            if heard > PLAYING + 10.0 && heard > loudest - 15.0 && known {
                 below[n] = heard - near;
                 n += 1;
             }
