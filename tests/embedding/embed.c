@@ -20,12 +20,13 @@ typedef struct {
   GstElement *pipeline, *mouth;
   GstAppSrc *caller;
   FILE *recording;
+  guint64 pieces; /* of 20 ms that the caller has sent */
   gint audible, interrupted; /* atomic: set by streaming threads */
 } App;
 
 /* From the streaming thread of the ears: do little, block never. */
 static void on_speech (GstElement *ears, guint64 now, guint64 onset, gdouble probability, gpointer user_data) {
-  printf ("speech-started, onset %" G_GUINT64_FORMAT " ms, probability %.2f\n", onset / GST_MSECOND, probability);
+  printf ("speech-onset at %" G_GUINT64_FORMAT " ms, probability %.2f\n", onset / GST_MSECOND, probability);
 }
 
 /* From the audio sink's streaming thread: what the caller is to hear, each 10 ms. */
@@ -48,18 +49,23 @@ static GstFlowReturn on_sound (GstAppSink *sink, gpointer user_data) {
   return GST_FLOW_OK;
 }
 
-/* The application's own thread, each 20 ms: what came from the network. */
+/* The application's own thread, about each 20 ms: what came from the network by now. Time stamps
+ * count samples: what wakes up late would otherwise tear holes into the sound. */
 static gboolean hear_caller (gpointer user_data) {
   App *app = user_data;
-  /* The caller waits until the mouth speaks. */
-  if (g_atomic_int_get (&app->audible) < 30) {
-    guint8 *silence = g_malloc0 (PIECE);
-    gst_app_src_push_buffer (app->caller, gst_buffer_new_wrapped (silence, PIECE));
+  GstClockTime now = gst_element_get_current_running_time (app->pipeline);
+  if (!GST_CLOCK_TIME_IS_VALID (now))
     return G_SOURCE_CONTINUE;
+  for (; (app->pieces + 1) * 20 * GST_MSECOND <= now; app->pieces++) {
+    guint8 *piece = g_malloc0 (PIECE);
+    /* The caller listens for three seconds first. */
+    if (g_atomic_int_get (&app->audible) >= 300 && fread (piece, 1, PIECE, app->recording) < PIECE)
+      clearerr (app->recording);
+    GstBuffer *buffer = gst_buffer_new_wrapped (piece, PIECE);
+    GST_BUFFER_PTS (buffer) = app->pieces * 20 * GST_MSECOND;
+    GST_BUFFER_DURATION (buffer) = 20 * GST_MSECOND;
+    gst_app_src_push_buffer (app->caller, buffer);
   }
-  guint8 *piece = g_malloc0 (PIECE);
-  fread (piece, 1, PIECE, app->recording);
-  gst_app_src_push_buffer (app->caller, gst_buffer_new_wrapped (piece, PIECE));
   return G_SOURCE_CONTINUE;
 }
 
@@ -102,7 +108,7 @@ int main (int argc, char *argv[]) {
 
   GError *error = NULL;
   app.pipeline = gst_parse_launch (
-      "appsrc name=caller is-live=true do-timestamp=true format=time "
+      "appsrc name=caller is-live=true format=time "
       "  caps=audio/x-raw,format=S16LE,layout=interleaved,rate=8000,channels=1 "
       "! vad name=ears ! fakesink async=false "
       "appsrc name=text format=time caps=text/x-raw,format=utf8 "
@@ -124,7 +130,7 @@ int main (int argc, char *argv[]) {
   gst_caps_unref (caps);
 
   GstElement *ears = gst_bin_get_by_name (GST_BIN (app.pipeline), "ears");
-  g_signal_connect (ears, "speech-started", G_CALLBACK (on_speech), &app);
+  g_signal_connect (ears, "speech-onset", G_CALLBACK (on_speech), &app);
   gst_object_unref (ears);
 
   app.loop = g_main_loop_new (NULL, FALSE);

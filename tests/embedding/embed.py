@@ -19,11 +19,12 @@ PIECE = 8000 // 50 * 2  # bytes of 20 ms, as telephony has it
 class App:
     def __init__(self, recording):
         self.recording = recording
+        self.pieces = 0  # of 20 ms that the caller has sent
         self.audible = 0
         self.interrupted = False
         self.loop = GLib.MainLoop()
         self.pipeline = Gst.parse_launch(
-            "appsrc name=caller is-live=true do-timestamp=true format=time"
+            "appsrc name=caller is-live=true format=time"
             "  caps=audio/x-raw,format=S16LE,layout=interleaved,rate=8000,channels=1"
             " ! vad name=ears ! fakesink async=false"
             " appsrc name=text format=time caps=text/x-raw,format=utf8"
@@ -37,7 +38,7 @@ class App:
         out.props.emit_signals = True
         out.connect("new-sample", self.on_sound)
         self.pipeline.get_by_name("mouth").set_property("audio-sink", out)
-        self.pipeline.get_by_name("ears").connect("speech-started", self.on_speech)
+        self.pipeline.get_by_name("ears").connect("speech-onset", self.on_speech)
 
         bus = self.pipeline.get_bus()
         bus.add_signal_watch()
@@ -46,7 +47,7 @@ class App:
 
     # From the streaming thread of the ears: do little, block never.
     def on_speech(self, _ears, _now, onset, probability):
-        print(f"speech-started, onset {onset // Gst.MSECOND} ms, probability {probability:.2f}")
+        print(f"speech-onset at {onset // Gst.MSECOND} ms, probability {probability:.2f}")
 
     # From the audio sink's streaming thread: what the caller is to hear, each 10 ms.
     def on_sound(self, sink):
@@ -57,12 +58,19 @@ class App:
             self.audible += 1
         return Gst.FlowReturn.OK
 
-    # The application's own thread, each 20 ms: what came from the network.
+    # The application's own thread, about each 20 ms: what came from the network by now. Time
+    # stamps count samples: what wakes up late would otherwise tear holes into the sound.
     def hear_caller(self):
-        piece = b""
-        if self.audible >= 30:  # the caller waits until the mouth speaks
-            piece = self.recording.read(PIECE)
-        self.caller.emit("push-buffer", Gst.Buffer.new_wrapped(piece.ljust(PIECE, b"\0")))
+        now = self.pipeline.get_current_running_time()
+        while now != Gst.CLOCK_TIME_NONE and (self.pieces + 1) * 20 * Gst.MSECOND <= now:
+            piece = b""
+            if self.audible >= 300:  # the caller listens for three seconds first
+                piece = self.recording.read(PIECE)
+            buffer = Gst.Buffer.new_wrapped(piece.ljust(PIECE, b"\0"))
+            buffer.pts = self.pieces * 20 * Gst.MSECOND
+            buffer.duration = 20 * Gst.MSECOND
+            self.caller.emit("push-buffer", buffer)
+            self.pieces += 1
         return GLib.SOURCE_CONTINUE
 
     def on_error(self, _bus, message):

@@ -151,6 +151,10 @@ pub fn shown(value: &glib::Value) -> Value {
     if let Ok(text) = value.get::<Option<String>>() {
         return json!(text);
     }
+    // Nothing to serialize in a boxed value that is empty, and GStreamer says so aloud.
+    if matches!(value.get::<Option<gst::Structure>>(), Ok(None)) {
+        return Value::Null;
+    }
     match value.serialize() {
         Ok(text) => json!(text.as_str()),
         Err(_) => Value::Null,

@@ -30,6 +30,12 @@ pub fn init() {
     });
 }
 
+/// An element with everything at its default. What gst-launch makes of `synthesizer=espeaktts`
+/// has to be made by hand in a program.
+pub fn make(factory: &str) -> Result<gst::Element, gst::glib::BoolError> {
+    gst::ElementFactory::make(factory).build()
+}
+
 /// The folder into which cargo built: `target/debug` or `target/release`.
 pub fn folder() -> PathBuf {
     let own = std::env::current_exe().expect("a process has a file");

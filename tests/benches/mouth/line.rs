@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use duplex_tests::plugins;
 use duplex_textpad::events::UtteranceEnd;
 use gst::prelude::*;
 use gst_base::prelude::*;
@@ -87,7 +88,7 @@ impl Mouth {
             .is_live(true)
             .build();
         let element = gst::ElementFactory::make("ttssink")
-            .property_from_str("synthesizer", "espeaktts")
+            .property("synthesizer", plugins::make("espeaktts")?)
             .property("audio-sink", &sink)
             .build()?;
         pipeline.add_many([text.upcast_ref(), &element])?;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use duplex_tests::{measure::Percentiles, process};
+use duplex_tests::{measure::Percentiles, plugins, process};
 use gst::prelude::*;
 
 use crate::report::{Report, p99};
@@ -81,13 +81,22 @@ impl Lateness {
     }
 }
 
+struct Speaker {
+    pipeline: gst::Pipeline,
+    mouth: gst::Element,
+    sink: gst::Element,
+}
+
 /// A pipeline that never falls silent: distinct words, no marks.
-fn speaker(n: usize) -> Result<(gst::Pipeline, gst::Element)> {
+fn speaker(n: usize) -> Result<Speaker> {
     let pipeline = gst::Pipeline::new();
     pipeline.use_clock(Some(&gst::SystemClock::obtain()));
+    let sink = gst::ElementFactory::make("fakesink")
+        .property("sync", true)
+        .build()?;
     let mouth = gst::ElementFactory::make("ttssink")
-        .property_from_str("synthesizer", "espeaktts")
-        .property_from_str("audio-sink", "fakesink sync=true name=device")
+        .property("synthesizer", plugins::make("espeaktts")?)
+        .property("audio-sink", &sink)
         .build()?;
     pipeline.add(&mouth)?;
     pipeline.set_state(gst::State::Playing)?;
@@ -99,29 +108,22 @@ fn speaker(n: usize) -> Result<(gst::Pipeline, gst::Element)> {
         text += words[(n * 7 + k * (n % 5 + 1)) % words.len()];
         text += if k % 12 == 11 { ", " } else { " " };
     }
-    mouth.emit_by_name::<()>("say", &[&text]);
-    Ok((pipeline, mouth))
+    mouth.emit_by_name::<Option<String>>("say", &[&text]);
+    Ok(Speaker {
+        pipeline,
+        mouth,
+        sink,
+    })
 }
 
-fn watch(pipeline: &gst::Pipeline, lateness: &Arc<Lateness>) -> Result<()> {
-    let sink = pipeline
-        .iterate_recurse()
-        .into_iter()
-        .flatten()
-        .find(|e| e.name() == "device")
-        .or_else(|| {
-            let sinks = pipeline.iterate_sinks().into_iter().flatten();
-            sinks.last()
-        })
-        .context("a mouth has a sink")?;
+fn watch(pipeline: &gst::Pipeline, sink: &gst::Element, lateness: &Arc<Lateness>) -> Result<()> {
     let pad = sink.static_pad("sink").context("a sink has a pad")?;
     let weak = pipeline.downgrade();
     let lateness = lateness.clone();
-    let latency = gst::ClockTime::ZERO;
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let (Some(buffer), Some(pipeline)) = (info.buffer(), weak.upgrade()) {
             let now = pipeline.current_running_time().unwrap_or_default();
-            let due = buffer.pts().unwrap_or_default() + latency;
+            let due = buffer.pts().unwrap_or_default();
             lateness.note(now.saturating_sub(due));
         }
         gst::PadProbeReturn::Ok
@@ -129,9 +131,9 @@ fn watch(pipeline: &gst::Pipeline, lateness: &Arc<Lateness>) -> Result<()> {
     Ok(())
 }
 
-fn stop(pipelines: Vec<(gst::Pipeline, gst::Element)>) -> Result<()> {
-    for (pipeline, _) in &pipelines {
-        pipeline.set_state(gst::State::Null)?;
+fn stop(pipelines: Vec<Speaker>) -> Result<()> {
+    for speaker in &pipelines {
+        speaker.pipeline.set_state(gst::State::Null)?;
     }
     Ok(())
 }
@@ -143,14 +145,14 @@ fn speaking(report: &mut Report, count: usize, seconds: u64) -> Result<()> {
     let mut pipelines = Vec::new();
     for n in 0..count {
         let speaker = speaker(n)?;
-        watch(&speaker.0, &lateness)?;
+        watch(&speaker.pipeline, &speaker.sink, &lateness)?;
         pipelines.push(speaker);
     }
     std::thread::sleep(WARM_UP);
     let underruns = || -> u64 {
         let stats = pipelines.iter();
         stats
-            .map(|(_, mouth)| mouth.property::<gst::Structure>("stats"))
+            .map(|s| s.mouth.property::<gst::Structure>("stats"))
             .filter_map(|stats| stats.get::<u64>("underruns").ok())
             .sum()
     };

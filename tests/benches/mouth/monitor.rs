@@ -58,7 +58,7 @@ pub fn child(trials: usize) -> Result<()> {
     let pipeline = gst::Pipeline::new();
     pipeline.use_clock(Some(&clock));
     let mouth = gst::ElementFactory::make("ttssink")
-        .property_from_str("synthesizer", "espeaktts")
+        .property("synthesizer", plugins::make("espeaktts")?)
         .build()?;
     pipeline.add(&mouth)?;
     pipeline.set_state(gst::State::Playing)?;
@@ -103,7 +103,7 @@ pub fn child(trials: usize) -> Result<()> {
 
     let mut random = Random::new(5);
     for _ in 0..trials {
-        mouth.emit_by_name::<()>("say", &[&TEXT]);
+        mouth.emit_by_name::<Option<String>>("say", &[&TEXT]);
         std::thread::sleep(Duration::from_micros(
             random.between(900_000.0, 1_300_000.0) as u64,
         ));

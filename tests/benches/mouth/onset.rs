@@ -206,7 +206,7 @@ fn listen(pipeline: &gst::Pipeline, seconds: u64) -> Result<Line> {
     let bus = pipeline.bus().context("a pipeline has a bus")?;
     pipeline.set_state(gst::State::Playing)?;
     let text = text.repeat(12);
-    mouth.emit_by_name::<()>("say", &[&text]);
+    mouth.emit_by_name::<Option<String>>("say", &[&text]);
     let mut line = Line::default();
     let end = gst::ClockTime::from_seconds(seconds);
     let seconds = |s: &gst::StructureRef, field: &str| -> Option<f64> {
@@ -226,10 +226,10 @@ fn listen(pipeline: &gst::Pipeline, seconds: u64) -> Result<Line> {
             "ttssink/paused" => line.stops.extend(seconds(structure, "left-at")),
             "ttssink/interrupted" => {
                 line.commits.extend(seconds(structure, "decided-at"));
-                mouth.emit_by_name::<()>("say", &[&text]);
+                mouth.emit_by_name::<Option<String>>("say", &[&text]);
             }
             "ttssink/utterance-finished" => {
-                mouth.emit_by_name::<()>("say", &[&text]);
+                mouth.emit_by_name::<Option<String>>("say", &[&text]);
             }
             _ => {}
         }

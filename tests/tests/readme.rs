@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What the README and the elements' documentation promise, done as it stands there.
+
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use duplex_tests::{inspect, plugins, pulse::Pulse, signal, watchdog::Watchdog};
+use gst::prelude::*;
+
+fn readme() -> String {
+    fs::read_to_string(plugins::source().join("README.md")).unwrap()
+}
+
+/// The fenced blocks of a language, in order.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut inside: Option<String> = None;
+    for line in text.lines() {
+        match (&mut inside, line.trim_start().strip_prefix("```")) {
+            (Some(block), None) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (Some(_), Some(_)) => found.extend(inside.take()),
+            (None, Some(l)) if l == language => inside = Some(String::new()),
+            // A block in another language: skipped up to its end.
+            (None, Some(l)) if !l.is_empty() => inside = None,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A person's machine: a home of its own, a loudspeaker and a microphone.
+struct Desk<'a> {
+    home: PathBuf,
+    pulse: &'a Pulse,
+}
+
+impl Desk<'_> {
+    /// Types a line into a shell in `folder`. A line with a microphone is ended by Ctrl-C.
+    fn types(&self, line: &str, folder: &Path, limit: Duration) -> Output {
+        let (line, ctrl_c) = match line.split_once(" # Ctrl-C") {
+            Some((line, _)) => (line, true),
+            None => (line, false),
+        };
+        let seconds = if ctrl_c { 5 } else { limit.as_secs() };
+        let mut shell = Command::new("timeout");
+        shell
+            .args(["--preserve-status", "--signal=INT", "--kill-after=20"])
+            .arg(seconds.to_string())
+            .args(["bash", "-c"])
+            // Without a pipe the shell makes room for the program that is to get the signal.
+            .arg(if ctrl_c {
+                format!("exec {line}")
+            } else {
+                line.to_owned()
+            })
+            .current_dir(folder);
+        self.environment(&mut shell);
+        let output = shell.output().unwrap();
+        println!("$ {line}\n{}", plugins::told(&output));
+        if !ctrl_c {
+            assert!(
+                output.status.success(),
+                "$ {line}\n{}",
+                plugins::told(&output)
+            );
+        } else {
+            // gst-launch ends well; a shell tells of the signal.
+            let ended = output.status.success()
+                || output.status.code() == Some(130)
+                || output.status.signal() == Some(2);
+            assert!(ended, "$ {line}\n{}", plugins::told(&output));
+        }
+        output
+    }
+
+    fn environment(&self, command: &mut Command) {
+        let home = std::env::var("HOME").unwrap_or_default();
+        let or = |name: &str, folder: &str| {
+            std::env::var(name).unwrap_or_else(|_| format!("{home}/{folder}"))
+        };
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .env("CARGO_HOME", or("CARGO_HOME", ".cargo"))
+            .env("RUSTUP_HOME", or("RUSTUP_HOME", ".rustup"))
+            .env("HOME", &self.home)
+            .env("XDG_CACHE_HOME", self.home.join(".cache"))
+            .env("XDG_DATA_HOME", self.home.join(".local/share"))
+            .env("PATH", format!("{}/.local/bin:{path}", self.home.display()))
+            .env("PULSE_SERVER", self.pulse.address())
+            // What this test run has set is not what a person has.
+            .env_remove("GST_PLUGIN_PATH")
+            .env_remove("GST_REGISTRY")
+            .env_remove("G_DEBUG")
+            .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
+            .env_remove("MFLAGS")
+            // A release build takes minutes and shows nothing more here.
+            .env("PROFILE", "dev");
+    }
+}
+
+/// A clone of what is committed, with local changes of tracked files: what is not added is missed.
+fn clone(to: &Path) {
+    let source = plugins::source();
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        // A checkout may belong to somebody else than who runs the tests.
+        git.args(["-c", "safe.directory=*"]).args(arguments);
+        plugins::succeeds(git.current_dir(source)).trim().to_owned()
+    };
+    let _ = fs::remove_dir_all(to);
+    let to = to.to_str().unwrap();
+    git(&["clone", "--quiet", "--shared", "--no-checkout", ".", to]);
+    let changed = git(&[
+        "-c",
+        "user.name=test",
+        "-c",
+        "user.email=test@localhost",
+        "stash",
+        "create",
+    ]);
+    let commit = if changed.is_empty() { "HEAD" } else { &changed };
+    let commit = git(&["rev-parse", commit]);
+    git(&["-C", to, "checkout", "--quiet", &commit]);
+}
+
+fn seconds(wav: &Path) -> f64 {
+    let (samples, rate) = signal::read_wav(wav).unwrap();
+    let first = signal::first_audible(&samples, rate, -50.0).expect("something is heard");
+    let last = signal::last_audible(&samples, rate, -50.0).unwrap();
+    (last - first) as f64 / f64::from(rate)
+}
+
+#[test]
+fn every_command_works_in_a_clean_clone() {
+    let _watchdog = Watchdog::new("the commands of the README", Duration::from_secs(1500));
+    if !plugins::source().join(".git").exists() {
+        println!("SKIPPED: the commands of the README: this is no git checkout");
+        return;
+    }
+    // Beside the build, so that what a clone compiled is there for the next.
+    let folder = plugins::folder().parent().unwrap().join("readme");
+    let clean = folder.join("gst-duplex");
+    let target = folder.join("target");
+    clone(&clean);
+    if !target.exists() {
+        // Dependencies are the same: a clone compiles what is ours.
+        fs::create_dir_all(target.join("debug")).unwrap();
+        for part in ["deps", "build", ".fingerprint"] {
+            let from = plugins::folder().join(part);
+            plugins::succeeds(
+                Command::new("cp")
+                    .arg("-a")
+                    .arg(from)
+                    .arg(target.join("debug")),
+            );
+        }
+    }
+    std::os::unix::fs::symlink(&target, clean.join("target")).unwrap();
+    let home = folder.join("home");
+    let _ = fs::remove_dir_all(&home);
+    fs::create_dir_all(&home).unwrap();
+    let pulse = Pulse::start().expect("a sound server");
+    let desk = Desk {
+        home,
+        pulse: &pulse,
+    };
+
+    let text = readme();
+    let mut commands: Vec<String> = blocks(&text, "sh")
+        .iter()
+        .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    // The line that opens the page needs what the page installs.
+    let opening = commands.remove(0);
+    assert!(opening.contains("interrupted-by=ears"), "{opening}");
+    commands.push(format!("{opening} # Ctrl-C"));
+    assert!(commands.len() > 12, "{commands:?}");
+    for command in &commands {
+        // This is what runs just now.
+        if command == "make test" {
+            continue;
+        }
+        let limit = Duration::from_secs(if command.starts_with("make") { 900 } else { 90 });
+        let output = desk.types(command, &clean, limit);
+        let told = plugins::told(&output);
+        if command.starts_with("gst-launch-1.0 -m filesrc") {
+            for state in ["tentative", "started", "ended"] {
+                assert!(
+                    told.contains(&format!("state=(string){state}")),
+                    "{state}: {told}"
+                );
+            }
+        }
+        if command.contains("audio-source=") {
+            assert!(
+                told.contains("ttssink/paused"),
+                "the caller paused nothing: {told}"
+            );
+        }
+    }
+
+    assert!(text.contains("out/heard.wav") && text.contains("out/barge-in.html"));
+    assert!(seconds(&clean.join("out/heard.wav")) > 3.0);
+    let page = fs::read_to_string(clean.join("out/barge-in.html")).unwrap();
+    assert!(
+        page.contains("</html>") && !page.contains("src=\"http"),
+        "not self-contained"
+    );
+    let (normal, fast) = (
+        seconds(&clean.join("out.wav")),
+        seconds(&clean.join("fast.wav")),
+    );
+    assert!(normal > 4.0 && fast < normal * 0.9, "{normal} s, {fast} s");
+    assert!((seconds(&clean.join("heard.wav")) - normal).abs() < 0.5);
+    assert!(seconds(&clean.join("speech.wav")) > 0.7);
+    assert!(seconds(&clean.join("hello.wav")) > 0.4);
+}
+
+/// Code that the README shows is code that a test compiles and runs.
+#[test]
+fn code_is_that_of_the_programs() {
+    let text = readme();
+    let mut shown = 0;
+    for (language, file) in [("c", "embed.c"), ("python", "embed.py")] {
+        let program =
+            fs::read_to_string(plugins::source().join("tests/embedding").join(file)).unwrap();
+        for block in blocks(&text, language) {
+            assert!(program.contains(&block), "not in {file}:\n{block}");
+            shown += 1;
+        }
+    }
+    assert!(shown >= 3);
+}
+
+#[test]
+fn links_lead_to_files() {
+    let text = readme();
+    let mut followed = 0;
+    for part in text.split("](").skip(1) {
+        let to = part.split(')').next().unwrap();
+        if !to.contains("://") {
+            assert!(plugins::source().join(to).exists(), "{to}");
+            followed += 1;
+        }
+    }
+    assert!(followed > 3);
+}
+
+/// The tables name every element and every signal there is, and none that is not.
+#[test]
+fn tables_are_complete() {
+    plugins::init();
+    let text = readme();
+    let factories = inspect::factories();
+    let elements = inspect::snapshot();
+    for factory in &factories {
+        let row = format!("| `{}` |", factory.name());
+        assert!(
+            text.contains(&row),
+            "the README does not list {}",
+            factory.name()
+        );
+    }
+    let table = text.split("| element | signal |").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    for line in table.lines().skip(2) {
+        let cells: Vec<&str> = line.split('|').collect();
+        let quoted = |cell: &str| -> Vec<String> {
+            let odd = cell.split('`').skip(1).step_by(2);
+            odd.map(str::to_owned).collect()
+        };
+        for element in quoted(cells[1]) {
+            for signal in quoted(cells[2]) {
+                let told = &elements[&element]["signals"][&signal];
+                assert!(told.is_object(), "{element} has no signal {signal}");
+                let arguments = told["arguments"].as_array().unwrap();
+                let written = if cells[3].trim() == "none" {
+                    0
+                } else {
+                    cells[3].split('{').next().unwrap().split(", g").count()
+                };
+                let structure = cells[3].trim().starts_with("GstStructure");
+                let expected = if structure { 1 } else { written };
+                assert_eq!(
+                    arguments.len(),
+                    expected,
+                    "{element}::{signal}: {arguments:?}"
+                );
+                for argument in arguments {
+                    let type_ = argument.as_str().unwrap();
+                    assert!(cells[3].contains(type_), "{element}::{signal}: {type_}");
+                }
+            }
+        }
+    }
+    for (element, told) in elements.as_object().unwrap() {
+        for signal in told["signals"].as_object().unwrap().keys() {
+            let rows = table.lines().filter(|l| l.contains(&format!("`{signal}`")));
+            let found = rows
+                .into_iter()
+                .any(|l| l.contains(&format!("`{element}`")));
+            assert!(found, "the README does not tell of {element}::{signal}");
+        }
+    }
+}
+
+/// Lines to paste in the documentation of an element: they run as they stand there.
+#[test]
+fn every_line_in_the_documentation_of_elements_runs() {
+    let _watchdog = Watchdog::new("lines of the documentation", Duration::from_secs(600));
+    let folder = plugins::temporary("docs").unwrap();
+    let text = "A short story for the documentation. It has two sentences.\n";
+    fs::write(folder.join("story.txt"), text).unwrap();
+    let caller = "/usr/share/sounds/alsa/Front_Center.wav";
+    let subtitles = "1\n00:00:00,500 --> 00:00:02,000\nGood morning.\n";
+    for name in ["film.srt", "story.srt", "subtitles.srt"] {
+        fs::write(folder.join(name), subtitles).unwrap();
+    }
+    for name in ["caller.wav", "speech.wav", "in.wav", "call.wav"] {
+        fs::copy(caller, folder.join(name)).unwrap();
+    }
+    let pulse = Pulse::start().unwrap();
+    let mut sources = Vec::new();
+    walk(&plugins::source().join("plugins"), &mut sources);
+    let mut ran = 0;
+    for path in sources {
+        for mut line in lines(&fs::read_to_string(&path).unwrap()) {
+            // A microphone never ends.
+            let microphone = line.contains("vadsrc") && !line.contains("audio-source");
+            if line.contains("pulsesrc") || line.contains("autoaudiosrc") || microphone {
+                line = format!("timeout --preserve-status -s INT 4 {line}");
+            }
+            let mut shell = plugins::command("timeout");
+            shell.args(["--signal=KILL", "60", "bash", "-c", &line]);
+            shell.current_dir(&folder);
+            pulse.environment(&mut shell);
+            let output = shell.output().unwrap();
+            let what = format!("{}: {line}\n{}", path.display(), plugins::told(&output));
+            assert!(output.status.success(), "{what}");
+            ran += 1;
+        }
+    }
+    assert!(
+        ran >= 4,
+        "only {ran} lines are documented: one for each element at least"
+    );
+    fs::remove_dir_all(folder).unwrap();
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else if path
+            .file_name()
+            .is_some_and(|n| n == "imp.rs" || n == "mod.rs")
+        {
+            found.push(path);
+        }
+    }
+}
+
+/// The gst-launch lines in doc comments, those that go on after a backslash joined.
+fn lines(source: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut open = false;
+    for line in source.lines() {
+        let line = line.trim_start();
+        let Some(text) = ["//!", "///", " *"]
+            .iter()
+            .find_map(|c| line.strip_prefix(c))
+        else {
+            open = false;
+            continue;
+        };
+        let text = text.trim();
+        if open || text.starts_with("gst-launch-1.0") {
+            if open {
+                let last = found.last_mut().unwrap();
+                last.push(' ');
+                last.push_str(text.trim_end_matches('\\').trim());
+            } else {
+                found.push(text.trim_end_matches('\\').trim().to_owned());
+            }
+            open = text.ends_with('\\');
+        }
+    }
+    found
+}
