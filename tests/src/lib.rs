@@ -22,5 +22,6 @@ pub mod recordings;
 pub mod room;
 pub mod signal;
 pub mod speaking;
+pub mod standins;
 pub mod tonetts;
 pub mod watchdog;

@@ -375,12 +375,17 @@ impl TtsSink {
         if !flag("echo-cancel") || !named || !ear.property::<bool>("echo-cancel") {
             return Ok(());
         }
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        let name = format!(
-            "duplex-echo-probe-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        // The ear's own name for it, which no other in this process has.
+        let name = ear.property::<Option<String>>("echo-probe");
+        let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| {
+            static NEXT: AtomicU64 = AtomicU64::new(1);
+            let name = format!(
+                "duplex-mouth-probe-{}",
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            );
+            ear.set_property("echo-probe", &name);
+            name
+        });
         let package = "gstreamer1.0-plugins-bad";
         let probe = gst::ElementFactory::make("webrtcechoprobe")
             .name(&name)
@@ -436,7 +441,6 @@ impl TtsSink {
             })?;
         }
         gst::info!(CAT, imp = self, "{} gets the echo probe {name}", ear.name());
-        ear.set_property("echo-probe", &name);
         Ok(())
     }
 }

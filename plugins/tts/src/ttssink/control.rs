@@ -4,7 +4,7 @@
 //! synthesizer, the event upstream.
 //!
 //! There is no thread for it: a thread of GStreamer's pool works off what there is and goes, never two at once.
-//! Locks: `jobs`, then nothing; `pending`, then the text queue's own. Neither is held while anything is posted,
+//! Locks: `pending`, then the text queue's own or `jobs`; `jobs` and `open`, then nothing. None is held while anything is posted,
 //! emitted, flushed or pushed.
 
 use std::{
@@ -282,6 +282,14 @@ impl TtsSink {
 
     /// The rest of a stopped utterance has arrived: now it is known how much was not heard.
     fn discarded(&self, discarded: Discarded) {
+        if let Some(pending) = &mut *lock(&self.control.pending)
+            && pending.dropped.open.as_ref() == Some(&discarded.id)
+        {
+            // Before the interruption itself was reported: then that is complete.
+            pending.dropped.open = None;
+            pending.dropped.unheard = discarded.unheard;
+            return;
+        }
         let told = lock(&self.control.open).take();
         let Some((_, mut told)) = told.filter(|(id, _)| *id == discarded.id) else {
             return;

@@ -159,7 +159,9 @@ impl TextQueue {
 
     pub(super) fn interrupt(&self, flush: bool, hold: bool) -> Dropped {
         let mut state = self.state();
+        let mut discarded = None;
         let dropped = if flush {
+            discarded = state.policy.boundary();
             state.policy.flush()
         } else {
             let now = self.running_time(&state);
@@ -168,6 +170,7 @@ impl TextQueue {
         state.holds += u32::from(hold);
         drop(state);
         self.changed.notify_all();
+        self.tell(discarded);
         dropped
     }
 

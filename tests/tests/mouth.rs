@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! `ttssink` from outside: what goes in as text comes out as sound and messages, whatever happens between.
+
+#[path = "mouth/line.rs"]
+mod line;
+
+#[path = "mouth/ears.rs"]
+mod ears;
+#[path = "mouth/faults.rs"]
+mod faults;
+#[path = "mouth/heard.rs"]
+mod heard;
+#[path = "mouth/text.rs"]
+mod text;

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Who may interrupt the mouth, and what that changes elsewhere: nothing.
+
+use std::time::{Duration, Instant};
+
+use gst::prelude::*;
+
+use crate::line::{self, Line, Story};
+
+const LIVE: &str = "audiotestsrc is-live=true samplesperbuffer=441 ! testear name=ears";
+const MOUTH: &str = "ttssink name=mouth synthesizer=tonetts interrupted-by=ears \
+                     audio-sink=\"fakesink sync=true\"";
+const LONG: &str = "alpha bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike \
+                    november oscar papa quebec romeo sierra tango uniform victor whiskey xray.";
+
+#[test]
+fn an_onset_pauses_and_the_commit_drops() {
+    let mut line = Line::playing(&format!("{LIVE} ! fakesink {MOUTH}"));
+    let ear = line.ear("ears");
+    line.say(LONG);
+    line.expect_word("charlie");
+    ear.hear("speech-onset");
+    let paused = line.expect("ttssink/paused");
+    assert!(paused.get::<u64>("left-at").unwrap() >= paused.get::<u64>("decided-at").unwrap());
+    let told = line.expect("ttssink/interrupted");
+    assert_eq!(told.get::<&str>("reason").unwrap(), "onset-commit");
+    assert!(
+        told.get::<&str>("heard-text")
+            .unwrap()
+            .starts_with("alpha bravo"),
+        "{told}"
+    );
+    let heard = told.get::<&str>("heard-text").unwrap().trim();
+    let unheard = told.get::<&str>("unheard-text").unwrap().trim();
+    assert_eq!(format!("{heard} {unheard}"), LONG);
+    ear.hear("speech-ended");
+    line.words();
+    line.say("and now");
+    line.expect_word("now");
+}
+
+#[test]
+fn a_noise_pauses_and_no_word_is_lost() {
+    let mut line = Line::playing(&format!("{LIVE} ! fakesink {MOUTH}"));
+    let ear = line.ear("ears");
+    line.say("alpha bravo charlie delta echo foxtrot");
+    for word in ["bravo", "delta"] {
+        line.expect_word(word);
+        ear.hear("speech-onset");
+        line.expect("ttssink/paused");
+        ear.hear("speech-cancelled");
+        line.expect("ttssink/resumed");
+    }
+    line.expect("ttssink/utterance-finished");
+    line.expect_no("ttssink/interrupted", Duration::ZERO);
+    assert_eq!(line.words().last().unwrap(), "foxtrot");
+}
+
+#[test]
+fn an_ear_without_onsets_and_a_mouth_that_does_not_listen() {
+    let mut line = Line::playing(&format!("{LIVE} ! fakesink {MOUTH} interruption=immediate"));
+    let ear = line.ear("ears");
+    line.say(LONG);
+    line.expect_word("bravo");
+    ear.hear("speech-started");
+    line.expect("ttssink/interrupted");
+    ear.hear("speech-ended");
+    line.mouth.set_property_from_str("interruption", "none");
+    line.words();
+    line.say("alpha bravo charlie");
+    line.expect_word("alpha");
+    ear.hear("speech-onset");
+    ear.hear("speech-started");
+    line.expect("ttssink/utterance-finished");
+    line.expect_no("ttssink/paused", Duration::ZERO);
+}
+
+/// With a live ear and a file's, with text and without, in one chain and in two.
+#[test]
+fn every_shape_of_line_reaches_playing_within_a_second() {
+    line::init();
+    let story = Story::new("alpha bravo.");
+    let file = "audiotestsrc num-buffers=100000 samplesperbuffer=441 ! testear name=ears";
+    let mut slow = Vec::new();
+    for (ear, sink) in [(LIVE, "fakesink"), (file, "fakesink sync=true")] {
+        for shape in [
+            format!("{ear} ! {sink} {MOUTH}"),
+            format!("{ear} ! {sink} {} ! {MOUTH}", story.line()),
+            format!("{ear} ! {sink} appsrc caps=text/x-raw,format=utf8 ! {MOUTH}"),
+            format!("{ear} ! testscribe ! {MOUTH}"),
+            format!("{ear} ! testscribe text=alpha ! {MOUTH}"),
+            format!("{ear} ! queue ! testscribe ! queue ! {MOUTH}"),
+        ] {
+            // A machine that is busy with other tests gets a second chance to be quick, not a longer second.
+            let took = (0..3)
+                .map(|_| {
+                    let mut line = Line::new(&shape);
+                    let begin = Instant::now();
+                    line.play();
+                    begin.elapsed()
+                })
+                .find(|took| *took < Duration::from_secs(1));
+            if took.is_none() {
+                slow.push(shape);
+            }
+        }
+    }
+    assert!(slow.is_empty(), "not PLAYING within 1 s: {slow:#?}");
+}
+
+/// From `say` to the mouth's first word and from the onset to silence, each by running time.
+fn quickness(latency: u64) -> (u64, u64, u64) {
+    let mut line = Line::playing(&format!(
+        "{LIVE} latency={latency} ! fakesink sync=true {MOUTH}"
+    ));
+    let ear = line.ear("ears");
+    // The ear's chain is as late as it says.
+    std::thread::sleep(Duration::from_millis(200));
+    let now = |line: &Line| line.mouth.current_running_time().unwrap().nseconds();
+    let said = now(&line);
+    line.say(LONG);
+    let first = line
+        .expect_word("alpha")
+        .get::<u64>("running-time")
+        .unwrap();
+    line.expect_word("bravo");
+    let passed = ear.passed();
+    ear.hear("speech-onset");
+    let paused = line.expect("ttssink/paused");
+    let stop = |field| paused.get::<u64>(field).unwrap() - paused.get::<u64>("decided-at").unwrap();
+    assert!(ear.passed() >= passed);
+    (first - said, stop("left-at"), stop("sounds-until"))
+}
+
+#[test]
+fn an_ear_that_is_two_seconds_late_delays_neither_the_first_word_nor_the_stop() {
+    let prompt = quickness(0);
+    let late = quickness(2_000_000_000);
+    const SLACK: u64 = 150_000_000;
+    assert!(late.0 < prompt.0 + SLACK, "{late:?} {prompt:?}");
+    assert!(late.1 < prompt.1 + SLACK, "{late:?} {prompt:?}");
+    assert!(late.2 < prompt.2 + SLACK, "{late:?} {prompt:?}");
+}
+
+#[test]
+fn fifty_pipelines_of_the_same_names_do_not_hear_each_other() {
+    let mut lines: Vec<Line> = (0..50)
+        .map(|_| Line::playing(&format!("{LIVE} ! fakesink {MOUTH}")))
+        .collect();
+    for line in &lines {
+        assert!(line.say(&LONG.repeat(4)).is_some());
+    }
+    for line in &mut lines {
+        line.expect_word("bravo");
+    }
+    for line in lines.iter().skip(1).step_by(2) {
+        line.ear("ears").hear("speech-onset");
+    }
+    for line in lines.iter_mut().skip(1).step_by(2) {
+        line.expect("ttssink/interrupted");
+    }
+    for line in lines.iter_mut().step_by(2) {
+        line.expect_no("ttssink/paused", Duration::ZERO);
+        line.expect_word("delta");
+    }
+}
+
+#[test]
+fn the_ear_hears_what_the_mouth_plays() {
+    let mut line = Line::playing(&format!("{LIVE} ! fakesink {MOUTH}"));
+    line.say("alpha");
+    line.expect("ttssink/utterance-finished");
+    let (frames, loud) = line.ear("ears").far_end();
+    assert!(loud >= 10 && frames > loud, "{loud} of {frames}");
+}
+
+fn refused(shape: &str) -> String {
+    let line = Line::new(shape);
+    assert!(
+        line.pipeline.set_state(gst::State::Playing).is_err(),
+        "{shape}"
+    );
+    line.error().expect("a sentence")
+}
+
+#[test]
+fn a_name_that_fits_two_ears_or_none_is_an_error_that_names_them() {
+    line::init();
+    let two = refused(&format!(
+        "{LIVE} ! fakesink bin.( name=room audiotestsrc is-live=true ! testear name=ears ! fakesink ) {MOUTH}"
+    ));
+    assert_eq!(
+        two,
+        "interrupted-by=ears could be any of /ears, /room/ears: give the path of the one"
+    );
+    for path in ["/ears", "room/ears", "/room/ears"] {
+        let mouth = MOUTH.replace("interrupted-by=ears", &format!("interrupted-by={path}"));
+        let line = Line::playing(&format!(
+            "{LIVE} ! fakesink bin.( name=room audiotestsrc is-live=true ! testear name=ears ! fakesink ) {mouth}"
+        ));
+        let ear = line.mouth.property::<gst::Structure>("stats");
+        let ear = ear.get::<String>("ear").unwrap();
+        assert!(
+            ear.contains("ears") && ear.contains("room") == path.contains("room"),
+            "{ear}"
+        );
+    }
+    let none = refused(MOUTH);
+    assert!(
+        none.starts_with("interrupted-by=ears: there is no element of that name"),
+        "{none}"
+    );
+    let deaf = refused(&format!(
+        "audiotestsrc is-live=true name=ears ! fakesink {MOUTH}"
+    ));
+    assert_eq!(
+        deaf,
+        "interrupted-by=ears: /ears cannot interrupt, audiotestsrc has no signal speech-started (vad and vadsrc have)"
+    );
+}
+
+#[test]
+fn an_ear_may_come_later_and_go() {
+    let mut line = Line::playing(&format!("{MOUTH} interrupted-by-optional=true"));
+    line.say(&LONG.repeat(3));
+    line.expect_word("alpha");
+    let bin = gst::parse::bin_from_description(
+        "audiotestsrc is-live=true ! testear name=ears ! fakesink async=false",
+        false,
+    )
+    .unwrap();
+    line.pipeline.add(&bin).unwrap();
+    bin.sync_state_with_parent().unwrap();
+    let ear = line.ear("ears");
+    ear.hear("speech-onset");
+    line.expect("ttssink/paused");
+    ear.hear("speech-cancelled");
+    line.expect("ttssink/resumed");
+    line.pipeline.remove(&bin).unwrap();
+    ear.hear("speech-onset");
+    line.expect_no("ttssink/paused", Duration::from_millis(200));
+    bin.set_state(gst::State::Null).unwrap();
+}
+
+#[test]
+fn an_ear_of_another_pipeline_is_set_as_an_element() {
+    let other = Line::playing(&format!(
+        "{LIVE} ! fakesink ttssink name=mouth synthesizer=tonetts audio-sink=fakesink"
+    ));
+    let ear = other.ear("ears");
+    let mut line = Line::new(&MOUTH.replace("interrupted-by=ears", ""));
+    line.mouth.set_property("interrupter", &ear);
+    line.play();
+    line.say(LONG);
+    line.expect_word("bravo");
+    ear.hear("speech-onset");
+    line.expect("ttssink/interrupted");
+}
+
+#[test]
+fn handlers_are_gone_after_the_mouth_has_stopped() {
+    let mut line = Line::playing(&format!("{LIVE} ! fakesink {MOUTH}"));
+    let ear = line.ear("ears");
+    let connected = |ear: &duplex_tests::standins::TestEar| {
+        let id = gst::glib::subclass::SignalId::lookup("speech-onset", ear.type_()).unwrap();
+        gst::glib::signal::signal_has_handler_pending(ear, id, None, true)
+    };
+    assert!(connected(&ear));
+    line.pipeline.set_state(gst::State::Ready).unwrap();
+    assert!(!connected(&ear));
+    line.play();
+    assert!(connected(&ear));
+    line.say(LONG);
+    line.expect_word("alpha");
+    ear.hear("speech-onset");
+    line.expect("ttssink/interrupted");
+}
+
+#[test]
+fn a_slow_mouth_holds_up_no_ear_that_drops_instead() {
+    // The recogniser's place: a leaky queue behind the ear, and a text queue that is full.
+    let mut line = Line::playing(&format!(
+        "{LIVE} ! tee name=t ! queue leaky=downstream ! fakesink \
+         appsrc name=text caps=text/x-raw,format=utf8 block=true max-bytes=100 ! {MOUTH} text-queue-size=100"
+    ));
+    let ear = line.ear("ears");
+    let source = line.pipeline.by_name("text").unwrap();
+    let source = source.downcast::<gst_app::AppSrc>().unwrap();
+    let feeder = source.clone();
+    let thread = std::thread::spawn(move || {
+        while feeder
+            .push_buffer(gst::Buffer::from_slice(LONG.repeat(40).into_bytes()))
+            .is_ok()
+        {}
+    });
+    line.expect_word("bravo");
+    let before = ear.passed();
+    std::thread::sleep(Duration::from_millis(500));
+    let passed = ear.passed() - before;
+    assert!(passed >= 25, "{passed} buffers of 10 ms in 500 ms");
+    ear.hear("speech-onset");
+    line.expect("ttssink/interrupted");
+    line.pipeline.set_state(gst::State::Null).unwrap();
+    thread.join().unwrap();
+}

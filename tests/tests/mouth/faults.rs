@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! What is set wrong, or is missing, gets a sentence, and nothing stays half started.
+
+use std::time::Duration;
+
+use duplex_tests::process;
+use gst::prelude::*;
+
+use crate::line::{self, Line};
+
+fn refused(shape: &str) -> String {
+    let line = Line::new(shape);
+    assert!(
+        line.pipeline.set_state(gst::State::Playing).is_err(),
+        "{shape}"
+    );
+    let sentence = line.error().expect("a sentence");
+    let inside: Vec<String> = line
+        .mouth
+        .downcast_ref::<gst::Bin>()
+        .unwrap()
+        .children()
+        .iter()
+        .map(|child| child.type_().to_string())
+        .collect();
+    line.pipeline.set_state(gst::State::Null).unwrap();
+    assert!(inside.len() <= 7, "{inside:?}");
+    sentence
+}
+
+#[test]
+fn what_cannot_speak_is_named() {
+    let sink = "audio-sink=fakesink";
+    for (settings, sentence) in [
+        (
+            "synthesizer=videoconvert",
+            "synthesizer=videoconvert cannot speak: it has no sink pad that takes text/x-raw, format=utf8",
+        ),
+        (
+            "synthesizer=fakesink",
+            "synthesizer=fakesink cannot speak: it has no source pad that gives audio/x-raw",
+        ),
+        (
+            "synthesizer=\"identity ! capsfilter caps=text/x-raw\" voice=anna",
+            "voice=anna was set, but the synthesizer bin has no property `voice`",
+        ),
+    ] {
+        let told = refused(&format!("ttssink name=mouth {settings} {sink}"));
+        assert_eq!(told, sentence);
+    }
+}
+
+#[test]
+fn a_voice_that_does_not_exist_is_an_error() {
+    let told =
+        refused("ttssink name=mouth synthesizer=espeaktts voice=nobody-at-all audio-sink=fakesink");
+    assert!(told.contains("nobody-at-all"), "{told}");
+}
+
+#[test]
+fn a_sink_that_takes_no_sound_is_named() {
+    let told = refused("ttssink name=mouth synthesizer=tonetts audio-sink=videoconvert");
+    assert!(
+        told.starts_with("audio-sink=videoconvert takes no audio/x-raw"),
+        "{told}"
+    );
+}
+
+#[test]
+fn without_a_sound_device_it_says_what_to_do() {
+    line::init();
+    // With a device there is nothing to see here.
+    let auto = gst::ElementFactory::make("autoaudiosink").build().unwrap();
+    auto.set_state(gst::State::Ready).ok();
+    let children = auto.downcast_ref::<gst::Bin>().unwrap().children();
+    let fake = children.iter().all(|child| child.name().contains("fake"));
+    auto.set_state(gst::State::Null).unwrap();
+    if !fake {
+        println!("SKIPPED: this machine has a sound device");
+        return;
+    }
+    let told = refused("ttssink name=mouth synthesizer=tonetts");
+    assert_eq!(
+        told,
+        "no sound device: start PulseAudio or PipeWire, or set audio-sink=\"fakesink sync=true\""
+    );
+}
+
+#[test]
+fn the_default_synthesizer_is_the_one_of_the_highest_rank() {
+    let mut line = Line::playing("ttssink name=mouth audio-sink=\"fakesink sync=true\"");
+    line.say("hello");
+    line.expect_word("hello");
+    let bin = line.mouth.downcast_ref::<gst::Bin>().unwrap();
+    let speaks = |child: &gst::Element| child.factory().is_some_and(|f| f.name() == "espeaktts");
+    assert!(bin.children().iter().any(speaks));
+}
+
+#[test]
+fn settings_of_the_synthesizer_reach_it() {
+    let line = Line::playing(
+        "ttssink name=mouth synthesizer=\"tonetts name=inner\" rate=1.5 audio-sink=fakesink",
+    );
+    let inner = line.pipeline.by_name("inner").unwrap();
+    assert_eq!(inner.property::<f64>("rate"), 1.5);
+    line.mouth.set_property("rate", 0.5);
+    assert_eq!(inner.property::<f64>("rate"), 0.5);
+    inner.set_property("voice", "tone-text");
+    assert_eq!(line.mouth.property::<String>("voice"), "tone-text");
+}
+
+#[test]
+fn sinks_inside_wait_for_nothing_however_deep() {
+    let line = Line::playing(
+        "ttssink name=mouth synthesizer=tonetts \
+         audio-sink=\"tee name=t ! queue ! fakesink name=a t. ! queue ! wavenc ! fakesink name=b\"",
+    );
+    for name in ["a", "b"] {
+        let sink = line.pipeline.by_name(name).unwrap();
+        assert!(!sink.property::<bool>("async"), "{name}");
+    }
+}
+
+#[test]
+fn a_panic_of_the_synthesizer_is_an_error_message() {
+    let line = Line::playing(
+        "ttssink name=mouth synthesizer=\"tonetts panic=true\" audio-sink=\"fakesink sync=true\"",
+    );
+    line.say("boom");
+    let bus = line.pipeline.bus().unwrap();
+    let found =
+        bus.timed_pop_filtered(gst::ClockTime::from_seconds(10), &[gst::MessageType::Error]);
+    assert!(found.is_some());
+}
+
+/// Goes up and down this often, and afterwards as many threads and files are open as before.
+fn up_and_down(shape: &str, times: u32, speak: bool) {
+    let line = Line::new(shape);
+    let once = || {
+        line.pipeline.set_state(gst::State::Playing).unwrap();
+        if speak {
+            line.say("alpha bravo charlie");
+        }
+        line.pipeline.set_state(gst::State::Null).unwrap();
+        // What the bus holds would look like a leak.
+        line.pipeline.bus().unwrap().set_flushing(true);
+        line.pipeline.bus().unwrap().set_flushing(false);
+    };
+    (0..times / 4).for_each(|_| once());
+    let settle = || {
+        // Threads of GStreamer's pool go after a while without work.
+        std::thread::sleep(Duration::from_millis(100));
+        (process::threads(), process::fds(), process::rss_kib())
+    };
+    let before = settle();
+    (0..times).for_each(|_| once());
+    let after = settle();
+    assert!(after.0 <= before.0 + 6, "threads: {before:?} {after:?}");
+    assert!(after.1 <= before.1 + 4, "files: {before:?} {after:?}");
+    assert!(
+        after.2 <= before.2 + 8 * 1024,
+        "memory in KiB: {before:?} {after:?}"
+    );
+}
+
+#[test]
+fn a_thousand_times_from_null_to_playing_leaves_nothing_behind() {
+    up_and_down(
+        "audiotestsrc is-live=true ! testear name=ears ! fakesink \
+         ttssink name=mouth synthesizer=tonetts interrupted-by=ears audio-sink=fakesink",
+        1000,
+        true,
+    );
+}
+
+#[test]
+fn a_mouth_that_is_dropped_is_gone() {
+    line::init();
+    let mut weak = Vec::new();
+    for _ in 0..20 {
+        let mut line = Line::playing(
+            "audiotestsrc is-live=true ! testear name=ears ! fakesink \
+             ttssink name=mouth synthesizer=tonetts interrupted-by=ears audio-sink=\"fakesink sync=true\"",
+        );
+        line.say("alpha bravo charlie");
+        line.expect_word("alpha");
+        line.act("interrupt");
+        weak.push(line.mouth.downgrade());
+        weak.push(line.ear("ears").upcast::<gst::Element>().downgrade());
+    }
+    let gone = || weak.iter().all(|weak| weak.upgrade().is_none());
+    let end = std::time::Instant::now() + Duration::from_secs(5);
+    while !gone() && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(gone());
+}
