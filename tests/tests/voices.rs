@@ -982,3 +982,70 @@ fn speech_is_heard_as_long_as_it_was_made() {
         );
     }
 }
+
+/// A live pipeline plays before there is any text, and its sound is on time when text comes.
+#[test]
+fn live_text_is_spoken_on_time() {
+    init();
+    let pipeline = gst::parse::launch(
+        "appsrc name=text caps=text/x-raw,format=utf8 is-live=true do-timestamp=true format=time ! \
+         tonetts name=voice ! fakesink name=sink sync=true max-lateness=200000000",
+    )
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    let text = pipeline
+        .by_name("text")
+        .unwrap()
+        .downcast::<gst_app::AppSrc>()
+        .unwrap();
+    let bases = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = bases.clone();
+    let src = pipeline
+        .by_name("voice")
+        .unwrap()
+        .static_pad("src")
+        .unwrap();
+    src.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, info| {
+        let event = info.event().unwrap();
+        if UtteranceBegin::from_event(event).is_some() {
+            let segment = pad.sticky_event::<gst::event::Segment>(0).unwrap();
+            let segment = segment.segment().downcast_ref::<gst::ClockTime>().unwrap();
+            seen.lock().unwrap().push(segment.base().unwrap());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let (result, state, _) = pipeline.state(gst::ClockTime::from_seconds(5));
+    assert_eq!((result.is_ok(), state), (true, gst::State::Playing));
+    let mut said = Vec::new();
+    for words in ["One two.", "Three.", "Four."] {
+        std::thread::sleep(Duration::from_millis(700));
+        said.push(pipeline.current_running_time().unwrap());
+        text.push_buffer(gst::Buffer::from_slice(words)).unwrap();
+        text.send_event(UtteranceEnd::of_text("").to_event());
+    }
+    text.end_of_stream().unwrap();
+    let message = pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(
+            gst::ClockTime::from_seconds(20),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        )
+        .expect("an end");
+    assert_eq!(message.type_(), gst::MessageType::Eos, "{message:?}");
+    let stats: gst::Structure = pipeline.by_name("sink").unwrap().property("stats");
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(stats.get::<u64>("dropped"), Ok(0), "{stats}");
+    let bases = bases.lock().unwrap().clone();
+    assert_eq!(bases.len(), 3);
+    for (base, said) in bases.iter().zip(&said) {
+        let late = base.nseconds() as i64 - said.nseconds() as i64;
+        // It may begin as much early as `latency` makes up for; a busy machine makes it late.
+        assert!(
+            (-25_000_000..500_000_000).contains(&late),
+            "{bases:?} for {said:?}"
+        );
+    }
+}

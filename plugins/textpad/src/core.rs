@@ -103,6 +103,8 @@ pub(crate) enum Item {
     StreamStart(Option<gst::GroupId>),
     /// No text before this running time.
     Gap(gst::ClockTime),
+    /// The pipeline plays, and sinks wait for whatever comes first.
+    Playing,
     Eos(gst::Event),
 }
 
@@ -290,6 +292,32 @@ impl<S: Speaker> Core<S> {
         state.busy = false;
         state.end = gst::ClockTime::ZERO;
         state.live = false;
+    }
+
+    /// PAUSED→PLAYING. Where text comes live, sinks are told that there is none yet: otherwise the
+    /// pipeline would not be in PLAYING before somebody writes.
+    pub(crate) fn playing(&self) {
+        if !self.ask_latency().0 {
+            return;
+        }
+        let mut state = self.state();
+        if !state.flushing && state.items.len() < MAX_ITEMS {
+            state.items.push_back(Item::Playing);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Upstream's LATENCY: live or not, minimum, maximum. Not live where upstream does not know.
+    pub(crate) fn ask_latency(&self) -> (bool, gst::ClockTime, Option<gst::ClockTime>) {
+        let mut query = gst::query::Latency::new();
+        let answer = if self.sinkpad.peer_query(&mut query) {
+            query.result()
+        } else {
+            (false, gst::ClockTime::ZERO, None)
+        };
+        self.state().live = answer.0;
+        answer
     }
 
     /// The pads are inactive: lets go of the text's side too.

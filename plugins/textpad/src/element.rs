@@ -50,6 +50,7 @@ pub fn change_state<T: Host>(
     }
     let result = imp.parent_change_state(transition);
     match transition {
+        gst::StateChange::PausedToPlaying if result.is_ok() => core.playing(),
         gst::StateChange::PausedToReady => core.stopped(),
         gst::StateChange::ReadyToNull => core.guard(element, (), || core.close_engine()),
         gst::StateChange::NullToReady if result.is_err() => core.close_engine(),

@@ -141,13 +141,7 @@ impl<S: Speaker> Core<S> {
 
         match query.view_mut() {
             QueryViewMut::Latency(query) => {
-                let mut upstream = gst::query::Latency::new();
-                let (live, min, max) = if self.sinkpad.peer_query(&mut upstream) {
-                    upstream.result()
-                } else {
-                    (false, gst::ClockTime::ZERO, None)
-                };
-                self.state().live = live;
+                let (live, min, max) = self.ask_latency();
                 let ours = self.settings().latency;
                 query.set(live, min + ours, max.map(|max| max + ours));
                 true

@@ -223,9 +223,7 @@ impl<S: Speaker> Core<S> {
             self.give_up(gst::FlowError::Error);
             return false;
         }
-        let mut latency = gst::query::Latency::new();
-        let live = self.sinkpad.peer_query(&mut latency) && latency.result().0;
-        self.state().live = live;
+        self.ask_latency();
         let segment = segment.downcast_ref::<gst::ClockTime>().cloned();
         self.with_feed(element, |feed| {
             feed.segment = segment;

@@ -138,6 +138,14 @@ impl<S: Speaker> Core<S> {
                     self.gap(out, until);
                 }
             }
+            Item::Playing => {
+                if !out.stream_started && self.start_segment(element, out, None) {
+                    let gap = gst::event::Gap::builder(gst::ClockTime::ZERO)
+                        .duration(gst::ClockTime::ZERO)
+                        .build();
+                    self.srcpad.push_event(gap);
+                }
+            }
             Item::Eos(event) => {
                 // Even of nothing: a file writer still makes a file of its right format.
                 self.start_segment(element, out, None);
