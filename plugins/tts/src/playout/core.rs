@@ -306,6 +306,21 @@ impl Core {
         }
     }
 
+    /// The same in another format, given as rate and channels: what was under way when the format changed.
+    pub fn samples_of(&mut self, format: (u32, usize), bytes: &[u8], position: Option<Nanos>) {
+        let ours = (self.rate, self.channels);
+        if format == ours || format.0 == 0 || format.1 == 0 {
+            return self.samples(bytes, position);
+        }
+        let samples: Vec<i16> = bytes
+            .chunks_exact(2)
+            .map(|b| i16::from_le_bytes([b[0], b[1]]))
+            .collect();
+        let converted = format::convert(&samples, format, ours);
+        let bytes: Vec<u8> = converted.iter().flat_map(|s| s.to_le_bytes()).collect();
+        self.samples(&bytes, position);
+    }
+
     /// Silence of that long inside the open utterance.
     pub fn gap(&mut self, duration: Nanos) {
         if duration > MAX_INPUT_HOLE || self.utterances.back().is_none_or(|u| u.closed) {

@@ -18,9 +18,10 @@ use super::rig::*;
 
 const MS: gst::ClockTime = gst::ClockTime::MSECOND;
 
-/// Whoever waits is woken at the time it waits for, the earliest first, until something has happened.
+/// Whoever waits is woken at the time it waits for, the earliest first, until something has happened. Returns how often.
 #[track_caller]
-fn run(clock: &TestClock, what: &str, mut happened: impl FnMut() -> bool) {
+fn run(clock: &TestClock, what: &str, mut happened: impl FnMut() -> bool) -> u64 {
+    let mut wakes = 0;
     let end = Instant::now() + Duration::from_secs(20);
     while !happened() {
         assert!(
@@ -28,10 +29,13 @@ fn run(clock: &TestClock, what: &str, mut happened: impl FnMut() -> bool) {
             "{what} did not happen until {:?}",
             clock.time()
         );
-        if clock.peek_id_count() == 0 || !clock.crank() {
+        if clock.peek_id_count() > 0 && clock.crank() {
+            wakes += 1;
+        } else {
             std::thread::yield_now();
         }
     }
+    wakes
 }
 
 /// Makes time pass up to that time exactly and does something then, in the midst of whatever waits.

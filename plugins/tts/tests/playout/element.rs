@@ -318,3 +318,59 @@ fn the_latency_event_of_the_sink_sets_the_render_times() {
     let pts = rig.out()[0].pts.nseconds() + first as u64 * 1_000_000_000 / u64::from(RATE);
     assert_eq!(started, pts + latency.nseconds());
 }
+
+/// A sink is exchanged while speech plays: what is queued and what is under way goes on in the new format.
+#[test]
+fn another_format_downstream_does_not_end_the_sound() {
+    let rig = Rig::new("capsfilter name=filter caps=audio/x-raw,rate=8000 ! fakesink sync=true");
+    rig.play();
+    rig.begin_stream();
+    rig.say("a", "one two three four").unwrap();
+    rig.wait_word("two");
+    let filter = rig.pipeline.by_name("filter").unwrap();
+    filter.set_property_from_str("caps", "audio/x-raw,rate=16000,channels=2");
+    rig.wait("the new format", |_| {
+        let caps = filter.static_pad("src")?.current_caps()?;
+        (caps.structure(0)?.get::<i32>("rate") == Ok(16_000)).then_some(())
+    });
+    rig.say("b", "one").unwrap();
+    rig.wait_finished("b");
+    let wide: Vec<usize> = rig.out().iter().map(|o| o.samples.len()).collect();
+    assert!(wide.contains(&80) && wide.contains(&320), "{wide:?}");
+    let finished = rig.wait_notice("the end of b", |n| match n {
+        Notice::Finished { id, samples, .. } if &**id == "b" => Some(*samples),
+        _ => None,
+    });
+    assert_eq!(finished, 1_600, "at the rate of playout");
+    let told = rig.notices.lock().unwrap();
+    let words = told
+        .iter()
+        .filter(|n| matches!(n, Notice::Word { .. }))
+        .count();
+    assert_eq!(words, 5);
+}
+
+#[test]
+fn frames_are_reported_with_their_level() {
+    let rig = Rig::new("fakesink sync=true");
+    let levels: std::sync::Arc<std::sync::Mutex<Vec<(gst::ClockTime, f64)>>> = Default::default();
+    let seen = levels.clone();
+    rig.playout
+        .set_frame_listener(Some(std::sync::Arc::new(move |time, duration, level| {
+            assert_eq!(duration, 10 * gst::ClockTime::MSECOND);
+            seen.lock().unwrap().push((time, level));
+        })));
+    rig.play();
+    rig.begin_stream();
+    rig.say("a", "one").unwrap();
+    rig.wait_finished("a");
+    let levels = levels.lock().unwrap();
+    // A square wave of 8,000: 20 log10(8000 / 32768).
+    let loud = levels
+        .iter()
+        .filter(|(_, db)| (db + 12.25).abs() < 0.1)
+        .count();
+    assert!((9..=10).contains(&loud), "{levels:?}");
+    assert!(levels.iter().any(|(_, db)| *db == -120.0));
+    assert!(levels.windows(2).all(|w| w[0].0 < w[1].0));
+}

@@ -61,10 +61,13 @@ pub(super) struct State {
     pub flow: Result<gst::FlowSuccess, gst::FlowError>,
     /// Events that go downstream before the next frame.
     pub begin_stream: bool,
+    pub begin_format: bool,
     pub begin_segment: bool,
     pub passing: Vec<gst::Event>,
     /// The segment upstream is in counts time.
     pub timed: bool,
+    /// Rate and channels of what comes in: for a moment not ours, when ours has just changed.
+    pub input: Option<(u32, usize)>,
 }
 
 impl State {
@@ -80,9 +83,11 @@ impl State {
             flushing: true,
             flow: Ok(gst::FlowSuccess::Ok),
             begin_stream: true,
+            begin_format: true,
             begin_segment: true,
             passing: Vec::new(),
             timed: false,
+            input: None,
         }
     }
 }
@@ -431,8 +436,9 @@ impl Playout {
     fn begin(&self) {
         let mut state = lock(&self.state);
         let begin_stream = std::mem::take(&mut state.begin_stream);
+        let begin_format = std::mem::take(&mut state.begin_format);
         let begin_segment = std::mem::take(&mut state.begin_segment);
-        if !begin_stream && !begin_segment && state.passing.is_empty() {
+        if !(begin_stream || begin_format || begin_segment) && state.passing.is_empty() {
             return;
         }
         let passing = std::mem::take(&mut state.passing);
@@ -441,9 +447,10 @@ impl Playout {
         if begin_stream {
             let id = self.srcpad.create_stream_id(&*self.obj(), Some("speech"));
             self.srcpad.push_event(gst::event::StreamStart::new(&id));
-            if let Some(caps) = info.and_then(|info| info.to_caps().ok()) {
-                self.srcpad.push_event(gst::event::Caps::new(&caps));
-            }
+        }
+        let info = info.filter(|_| begin_format);
+        if let Some(caps) = info.and_then(|info| info.to_caps().ok()) {
+            self.srcpad.push_event(gst::event::Caps::new(&caps));
         }
         if begin_segment {
             let segment = gst::FormattedSegment::<gst::ClockTime>::new();

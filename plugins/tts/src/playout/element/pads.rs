@@ -116,7 +116,10 @@ fn chain(playout: &Playout, buffer: &gst::BufferRef) -> Result<gst::FlowSuccess,
         .pts()
         .filter(|_| state.timed)
         .map(|pts| pts.nseconds());
-    state.core.samples(&map, position);
+    match state.input {
+        Some(input) => state.core.samples_of(input, &map, position),
+        None => state.core.samples(&map, position),
+    }
     let wake = state.core.take_hunger();
     drop(state);
     yields::point();
@@ -153,12 +156,12 @@ fn sink_event(playout: &Playout, event: gst::Event) -> bool {
             playout.waker.wake();
         }
         EventView::Caps(caps) => {
-            let state = lock(&playout.state);
-            let info = gst_audio::AudioInfo::from_caps(caps.caps()).ok();
-            let ours = state.info.as_ref();
-            return info.is_some_and(|i| {
-                ours.is_none_or(|o| (o.rate(), o.channels()) == (i.rate(), i.channels()))
-            });
+            let Ok(info) = gst_audio::AudioInfo::from_caps(caps.caps()) else {
+                return false;
+            };
+            let input = (info.rate(), info.channels() as usize);
+            lock(&playout.state).input = Some(input);
+            return caps.caps().is_subset(&template_caps());
         }
         EventView::Segment(segment) => {
             lock(&playout.state).timed = segment.segment().format() == gst::Format::Time;
@@ -386,8 +389,7 @@ pub(super) fn renegotiate(playout: &Playout) -> bool {
     state.core.set_format(new.rate(), new.channels() as usize);
     let old_pool = std::mem::replace(&mut state.pool, pool);
     state.info = Some(new);
-    state.begin_stream = true;
-    state.begin_segment = true;
+    state.begin_format = true;
     drop(state);
     if let Some(pool) = old_pool {
         let _ = pool.set_active(false);
