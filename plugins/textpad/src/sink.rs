@@ -74,11 +74,6 @@ impl<S: Speaker> Core<S> {
         match result {
             Ok(()) => Ok(()),
             Err(Trouble::Flow(flow)) => Err(flow),
-            // Whatever an engine makes of being cancelled is no failure.
-            Err(Trouble::Engine(error)) if error == Error::Cancelled || self.state().flushing => {
-                gst::debug!(self.cat, obj = element, "cancelled: {error}");
-                Err(gst::FlowError::Flushing)
-            }
             Err(Trouble::Engine(error)) => {
                 self.fail(element, error);
                 Err(gst::FlowError::Error)
@@ -146,8 +141,7 @@ impl<S: Speaker> Core<S> {
                 failed = Some(error);
             }
         });
-        let flushing = self.state().flushing;
-        if let Some(error) = failed.filter(|_| !flushing) {
+        if let Some(error) = failed {
             self.fail(element, error);
         }
     }
