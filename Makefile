@@ -53,7 +53,7 @@ run: setup-run build ## a long text is read, a caller speaks up, the mouth stops
 	    caller=(--caller out/caller.wav --labels out/caller.json)
 	fi
 	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${caller[@]}" \
-	    --heard out/heard.wav --timeline out/timeline.txt --html out/barge-in.html \
+	    --heard out/heard.wav --timeline=out/timeline.txt --html out/barge-in.html \
 	    $(if $(QUIET),--quiet) $(if $(VOICE),voice=$(VOICE))
 
 test: setup-test ## build, lint and every test; prints the time and memory they took
@@ -100,6 +100,6 @@ install: setup-run ## plugins, the duplex command and pipelines, for you or PREF
 	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/pipelines"
 	install -m 644 "$$built"/libgst*.so "$(DESTDIR)$$plugins"
 	install -m 755 "$$built/duplex" "$(DESTDIR)$$bin"
-	install -m 644 pipelines/*.yaml "$(DESTDIR)$$share/pipelines"
+	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/schema.json "$(DESTDIR)$$share/pipelines"
 	echo "plugins in $$plugins, duplex in $$bin, pipelines in $$share/pipelines"
 	echo 'try: gst-inspect-1.0 ttssink'

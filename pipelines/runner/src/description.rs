@@ -397,7 +397,11 @@ impl Reader<'_> {
             }
         }
         Some(Element {
-            factory: factory?,
+            // No factory was reported; the id exists all the same.
+            factory: factory.unwrap_or(Spanned {
+                value: String::new(),
+                at: id.at,
+            }),
             properties,
         })
     }

@@ -16,7 +16,7 @@ pub struct Inspected {
 }
 
 /// Why there is no such factory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Missing {
     /// No plugin has it.
     Unknown,

@@ -19,6 +19,7 @@ pub mod registry;
 pub mod run;
 pub mod say;
 pub mod source;
+pub mod timeline;
 pub mod value;
 pub mod yaml;
 

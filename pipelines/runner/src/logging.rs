@@ -20,6 +20,10 @@ pub enum Format {
 
 /// Starts the log. `verbosity` counts `-v`: 0 shows what went wrong, 1 warnings and progress, 2 details, 3 and more debugging.
 /// `GST_DEBUG` is heeded, too. To be called once, after `gst::init`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the log belongs to the process, and in this one to the runner"
+)]
 pub fn start(format: Format, verbosity: u8) {
     let level = match verbosity {
         0 => LevelFilter::WARN,

@@ -12,6 +12,10 @@ fn main() -> ExitCode {
 }
 
 /// Lets GStreamer find our own plugins where they lie beside this binary.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this process is ours, and GStreamer reads the variable once, when it starts"
+)]
 fn find_plugins() {
     let Ok(executable) = std::env::current_exe() else {
         return;

@@ -79,6 +79,9 @@ pub fn duration(text: &str) -> Option<u64> {
     if !fraction.is_empty() {
         let scale = 10u64.pow(fraction.len() as u32);
         let part = u128::from(fraction.parse::<u64>().ok()?) * u128::from(factor);
+        if part % u128::from(scale) != 0 {
+            return None;
+        }
         nanoseconds = nanoseconds.checked_add((part / u128::from(scale)) as u64)?;
     }
     Some(nanoseconds)
@@ -120,6 +123,27 @@ fn integer(text: &str, pspec: &glib::ParamSpec) -> Result<i128, String> {
     })
 }
 
+/// A limit of a property, as a duration where `text` is one.
+fn like(text: &str, limit: i128, pspec: &glib::ParamSpec) -> String {
+    let unit = duration(text).and(unit_of(pspec));
+    let nanoseconds = unit.and_then(|unit| limit.checked_mul(i128::from(unit.nanoseconds())));
+    match nanoseconds {
+        Some(0) | None => limit.to_string(),
+        Some(time) => [
+            (60_000_000_000, "min"),
+            (1_000_000_000, "s"),
+            (1_000_000, "ms"),
+            (1_000, "us"),
+        ]
+        .iter()
+        .find(|(size, _)| time % size == 0)
+        .map_or_else(
+            || format!("{time}ns"),
+            |(size, name)| format!("{}{name}", time / size),
+        ),
+    }
+}
+
 fn in_range<T: PartialOrd + std::fmt::Display>(
     text: &str,
     value: T,
@@ -138,12 +162,15 @@ pub fn parse(pspec: &glib::ParamSpec, text: &str) -> Result<glib::Value, String>
     macro_rules! integers {
         ($($spec:ident $kind:ty),*) => {
             $(if let Some(spec) = pspec.downcast_ref::<glib::$spec>() {
-                let value = in_range(
-                    text,
-                    integer(text, pspec)?,
-                    i128::from(spec.minimum()),
-                    i128::from(spec.maximum()),
-                )?;
+                let value = integer(text, pspec)?;
+                let (minimum, maximum) = (i128::from(spec.minimum()), i128::from(spec.maximum()));
+                if value < minimum || value > maximum {
+                    return Err(format!(
+                        "`{text}` is out of range: {} to {}",
+                        like(text, minimum, pspec),
+                        like(text, maximum, pspec)
+                    ));
+                }
                 let value = <$kind>::try_from(value).map_err(|_| format!("`{text}` is out of range"))?;
                 return Ok(value.to_value());
             })*
@@ -250,6 +277,7 @@ mod tests {
             ("ms", None),
             ("1.2.3s", None),
             (".5s", None),
+            ("0.5ns", None),
             ("-1s", None),
             ("3 days", None),
             ("99999999999999999999s", None),

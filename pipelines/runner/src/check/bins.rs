@@ -26,14 +26,15 @@ pub(super) fn check(cx: &Context, report: &mut Report) {
         }
         let mut context = gst::ParseContext::new();
         let made = make_with(text, Some(&mut context));
-        let missing: BTreeSet<String> = context
+        let missing: BTreeSet<(Missing, String)> = context
             .missing_elements()
             .into_iter()
             .map(|name| name.to_string())
+            // An element whose properties are wrong counts as missing there, too.
+            .filter_map(|name| Some((Inspected::find(&name).err()?, name)))
             .collect();
-        for name in &missing {
-            let why = Inspected::find(name).err().unwrap_or(Missing::Unknown);
-            report.add(at(name), factories::sentence(name, why));
+        for (why, name) in &missing {
+            report.add(at(name), factories::sentence(name, *why));
         }
         if let (Err(err), true) = (made, missing.is_empty()) {
             report.add(

@@ -15,7 +15,7 @@ pub(super) fn check<'a>(cx: &Context<'a>, report: &mut Report) -> HashMap<&'a st
     let mut factories = HashMap::new();
     for (id, element) in &cx.loaded.description.elements {
         let name = &element.factory;
-        if name.contains("${") {
+        if name.is_empty() || name.contains("${") {
             continue;
         }
         match Inspected::find(name) {

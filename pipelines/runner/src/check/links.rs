@@ -22,7 +22,8 @@ pub(super) fn check(cx: &Context, report: &mut Report) -> Vec<Link> {
         for end in &ends {
             let exists = end.caller().is_some() || cx.element(end.id()).is_some();
             known.push(exists);
-            if exists {
+            // Without any element, that is what is wrong.
+            if exists || description.elements.is_empty() && end.id() != "caller" {
                 continue;
             }
             let names = description.elements.iter().map(|(id, _)| id.as_str());

@@ -2,13 +2,12 @@
 
 //! `duplex run`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use duplex_runner::run::capture::Capture;
 use duplex_runner::run::feeder::Sound;
-use duplex_runner::run::lanes;
-use duplex_runner::run::{Ending, LocalBindings, Observer, Options};
+use duplex_runner::run::follower::{Follower, Keep};
+use duplex_runner::run::{Ending, LocalBindings, Options};
 use duplex_runner::value;
 
 /// Run a description, with microphone and speakers or with files
@@ -38,6 +37,15 @@ pub struct Args {
     /// A file is the text that is read, instead of standard input
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
+    /// Print what ears and mouth do as it happens, and the latencies; =FILE writes it to a file as well
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    timeline: Option<PathBuf>,
+    /// Draw the same as one page
+    #[arg(long, value_name = "FILE.html")]
+    html: Option<PathBuf>,
+    /// When the caller of --caller really speaks: JSON, [{"start": 8.0, "end": 9.4, "text": "hello"}] in seconds
+    #[arg(long, value_name = "FILE.json")]
+    labels: Option<PathBuf>,
     /// End by itself after this time, such as 20s
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -81,7 +89,20 @@ pub fn main(args: &Args) -> u8 {
     let options = Options {
         duration: args.duration,
     };
-    let mut follower = match Follower::new(args) {
+    let to_file = args.timeline.clone().filter(|path| path.as_os_str() != "-");
+    let keep = Keep {
+        heard: args.heard.clone(),
+        lines: args
+            .timeline
+            .is_some()
+            .then(|| Box::new(std::io::stdout()) as Box<dyn std::io::Write>),
+        lines_file: to_file,
+        html: args.html.clone(),
+        labels: args.labels.clone(),
+        title: args.file.display().to_string(),
+        about: about(&args.file),
+    };
+    let mut follower = match Follower::new(keep) {
         Ok(follower) => follower,
         Err(sentence) => {
             super::complain(&sentence);
@@ -89,9 +110,9 @@ pub fn main(args: &Args) -> u8 {
         }
     };
     let ending = duplex_runner::run::run(&plan, bindings, &options, &mut follower);
-    let finished = follower.heard.finish();
+    let finished = follower.finish();
     match (ending, finished) {
-        (Ending::Eos | Ending::Stopped, Ok(_)) => 0,
+        (Ending::Eos | Ending::Stopped, Ok(())) => 0,
         (Ending::Failed(sentence), _) | (_, Err(sentence)) => {
             super::complain(&sentence);
             super::FAILED
@@ -99,26 +120,11 @@ pub fn main(args: &Args) -> u8 {
     }
 }
 
-/// What is kept of a session: what was heard.
-struct Follower {
-    heard: Capture,
-}
-
-impl Follower {
-    fn new(args: &Args) -> Result<Follower, String> {
-        Ok(Follower {
-            heard: match &args.heard {
-                Some(path) => Capture::with_file(path)?,
-                None => Capture::new(),
-            },
-        })
-    }
-}
-
-impl Observer<LocalBindings> for Follower {
-    fn ready(&mut self, pipeline: &gst::Pipeline, bindings: &LocalBindings) {
-        if let Some(pad) = lanes::heard(pipeline, bindings) {
-            self.heard.attach(&pad);
-        }
-    }
+/// What the description says it is for.
+fn about(file: &Path) -> String {
+    let (loaded, _) = duplex_runner::load(file);
+    loaded
+        .and_then(|loaded| loaded.description.description)
+        .map(|about| about.value.split_whitespace().collect::<Vec<_>>().join(" "))
+        .unwrap_or_default()
 }

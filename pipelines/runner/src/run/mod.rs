@@ -6,6 +6,7 @@ pub mod bindings;
 pub mod capture;
 pub mod devices;
 pub mod feeder;
+pub mod follower;
 pub mod lanes;
 pub mod session;
 
