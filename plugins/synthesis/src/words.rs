@@ -7,7 +7,8 @@ use icu_segmenter::{WordSegmenter, options::WordBreakInvariantOptions};
 
 use crate::splitter::{tags, unspaced};
 
-/// The byte ranges of a text's words, in order: what stands between white space, without the
+/// The byte ranges of a text's words, in order: what stands between white space (or control
+/// characters), without the
 /// marks around it, where it holds a letter or digit. Scripts that write no white space between
 /// words (Chinese, Japanese, Thai …) are parted by dictionary. With `ssml`, tags are white space.
 ///
@@ -32,7 +33,7 @@ pub fn words(text: &str, ssml: bool) -> Vec<Range<usize>> {
 
 fn plain_words(text: &str, range: Range<usize>, words: &mut Vec<Range<usize>>) {
     let base = text.as_ptr() as usize;
-    for token in text[range].split_whitespace() {
+    for token in text[range].split(|c: char| c.is_whitespace() || c.is_control()) {
         let word = token.trim_matches(|c: char| !c.is_alphanumeric());
         if word.is_empty() {
             continue;

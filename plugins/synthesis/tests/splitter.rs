@@ -416,10 +416,10 @@ const SSML: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
-        "<speak><prosody rate=\"slow\">A, b.</prosody> <break time=\"1s\"/>C <say-as interpret-as=\"date\">1, 2. 3</say-as></speak>",
+        "<speak><prosody rate=\"slow\">A, bee.</prosody> <break time=\"1s\"/>C <say-as interpret-as=\"date\">1, 2. 3</say-as></speak>",
         &[
             ("<speak><prosody rate=\"slow\">A,", ""),
-            (" b.</prosody>", "<speak><prosody rate=\"slow\">"),
+            (" bee.</prosody>", "<speak><prosody rate=\"slow\">"),
             (
                 " <break time=\"1s\"/>C <say-as interpret-as=\"date\">1, 2. 3</say-as></speak>",
                 "<speak>",

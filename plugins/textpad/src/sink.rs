@@ -74,6 +74,11 @@ impl<S: Speaker> Core<S> {
         match result {
             Ok(()) => Ok(()),
             Err(Trouble::Flow(flow)) => Err(flow),
+            // Whatever an engine makes of being cancelled is no failure.
+            Err(Trouble::Engine(error)) if error == Error::Cancelled || self.state().flushing => {
+                gst::debug!(self.cat, obj = element, "cancelled: {error}");
+                Err(gst::FlowError::Flushing)
+            }
             Err(Trouble::Engine(error)) => {
                 self.fail(element, error);
                 Err(gst::FlowError::Error)
@@ -141,7 +146,8 @@ impl<S: Speaker> Core<S> {
                 failed = Some(error);
             }
         });
-        if let Some(error) = failed {
+        let flushing = self.state().flushing;
+        if let Some(error) = failed.filter(|_| !flushing) {
             self.fail(element, error);
         }
     }

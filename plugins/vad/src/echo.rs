@@ -36,6 +36,15 @@ const DELAYS: usize = 41;
 const ROUND: usize = 10;
 /// Correlation of the envelopes from which the microphone is said to follow the far end.
 const FOLLOWS: f32 = 0.6;
+/// Correlation from which it hears little else, so that the estimate may fall. An echo alone
+/// gives 0.9 and more, a caller over it 0.5-0.8.
+const ALONE: f32 = 0.85;
+/// For so many rounds (of 100 ms) a delay is believed without being heard again.
+const BELIEVED: u32 = 100;
+/// What arrives up to this much earlier or later than the known delay counts in full.
+const SPREAD: u64 = 30 * MS;
+/// How fast a room swallows sound at least, in dB per cell: 80 dB a second.
+const DECAY: f32 = 0.8;
 /// What is assumed before anything was learned: the echo arrives 6 dB below what is played.
 /// Loud for a room, so that the agent's first words do not stop it.
 pub const START: f32 = 6.0;
@@ -126,7 +135,9 @@ pub struct EchoGate {
     seen: u64,
     margin: f32,
     return_loss: f32,
-    /// The delay at which the envelopes correlate, and for how many rounds they have.
+    /// The delay (in cells) at which the envelopes correlate, and for how many rounds they have.
+    candidate: Option<(usize, u32)>,
+    /// The delay that has proved itself, and for how many rounds more it is believed.
     delay: Option<(usize, u32)>,
 }
 
@@ -146,6 +157,7 @@ impl EchoGate {
             seen: 0,
             margin: MARGIN,
             return_loss: START,
+            candidate: None,
             delay: None,
         }
     }
@@ -202,10 +214,9 @@ impl EchoGate {
         self.return_loss
     }
 
-    /// The delay of the echo in nanoseconds, while one is heard.
+    /// The delay of the echo in nanoseconds, if one was heard lately.
     pub fn delay(&self) -> Option<u64> {
-        self.delay
-            .and_then(|(delay, rounds)| (rounds >= 3).then_some(delay as u64 * CELL))
+        self.delay.map(|(delay, _)| delay as u64 * CELL)
     }
 
     /// Forgets levels and delay, keeps the return loss: the room is the same after a seek.
@@ -214,15 +225,25 @@ impl EchoGate {
         self.near.clear();
         self.near_end = 0;
         self.seen = 0;
+        self.candidate = None;
         self.delay = None;
     }
 
-    /// Loudest far-end level that can be heard from `start` to `end`.
+    /// Loudest far-end level that can be heard from `start` to `end`, less what the room has
+    /// swallowed of it by then.
     fn far_level(&self, start: u64, end: u64) -> f32 {
-        // An echo that is known to arrive late is remembered for longer.
-        let late = self.delay().map_or(0, |delay| delay + 150 * MS);
-        let from = start.saturating_sub(MEMORY.max(late));
-        self.far.max(from / CELL, end.saturating_sub(1) / CELL)
+        let last = end.saturating_sub(1) / CELL;
+        let Some(delay) = self.delay() else {
+            return self.far.max(start.saturating_sub(MEMORY) / CELL, last);
+        };
+        // What arrives now was played a delay ago; what arrived before still reverberates.
+        let newest = (end + SPREAD).saturating_sub(delay) / CELL;
+        let fresh = start.saturating_sub(delay + SPREAD) / CELL;
+        let oldest = fresh.saturating_sub(MEMORY / CELL);
+        (oldest..=newest.min(last)).fold(SILENT, |max, slot| {
+            let faded = DECAY * fresh.saturating_sub(slot) as f32;
+            max.max(self.far.db(slot) - faded)
+        })
     }
 
     /// One round of learning over the window that ends before cell `end`.
@@ -237,7 +258,7 @@ impl EchoGate {
         }
         let loudest = far.iter().copied().fold(SILENT, f32::max);
         if loudest <= PLAYING {
-            self.delay = None;
+            self.candidate = None;
             return;
         }
         let mut near = [SILENT; WINDOW];
@@ -254,12 +275,20 @@ impl EchoGate {
                 (d, correlation(far, &near_clipped))
             })
             .fold((0, -1.0), |best, x| if x.1 > best.1 { x } else { best });
-        self.delay = match self.delay {
+        self.candidate = match self.candidate {
             _ if r < FOLLOWS => None,
             Some((d, rounds)) if d.abs_diff(delay) <= 3 => Some((delay, rounds + 1)),
             _ => Some((delay, 1)),
         };
-        let follows = self.delay().is_some();
+        let follows = self.candidate.is_some_and(|(_, rounds)| rounds >= 3);
+        if follows {
+            self.delay = Some((delay, BELIEVED));
+        } else if let Some((_, rounds)) = &mut self.delay {
+            *rounds -= 1;
+            if *rounds == 0 {
+                self.delay = None;
+            }
+        }
         // Where the far end is loud: how far below it is the microphone?
         let mut below = [0.0f32; WINDOW];
         let mut n = 0;
@@ -295,7 +324,7 @@ impl EchoGate {
         let step = loss - self.return_loss;
         if step > 0.0 {
             self.return_loss += (step * 0.2).min(1.0);
-        } else if follows {
+        } else if follows && r > ALONE {
             self.return_loss += step * 0.5;
         }
         self.return_loss = self.return_loss.clamp(BOUNDS.0, BOUNDS.1);

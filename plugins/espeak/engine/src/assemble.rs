@@ -62,6 +62,8 @@ pub struct Assembler<'a> {
     open: Option<Open>,
     /// Words that are marked or open already.
     words_done: usize,
+    /// Where the last sign that is marked ends, in bytes of the clause.
+    signed: usize,
     marks: Vec<WordMark>,
 }
 
@@ -88,6 +90,7 @@ impl<'a> Assembler<'a> {
             loud_end: 0,
             open: None,
             words_done: 0,
+            signed: 0,
             marks: Vec::new(),
         }
     }
@@ -109,14 +112,18 @@ impl<'a> Assembler<'a> {
                 (begin..index + 1, self.prepared.words[index].clone())
             }
             Place::Sign(bytes) => {
+                // It stands between the words before and behind it, or is none.
+                let words = &self.prepared.words;
                 let index = self.words_done;
-                if self
-                    .open
-                    .as_ref()
-                    .is_some_and(|open| open.bytes.end > bytes.start)
-                {
+                let from = index.checked_sub(1).map_or(0, |last| words[last].end);
+                let from = from.max(self.signed);
+                let to = words
+                    .get(index)
+                    .map_or(self.clause.text.len(), |next| next.start);
+                if bytes.start < from || bytes.end > to {
                     return;
                 }
+                self.signed = bytes.end;
                 (index..index, bytes)
             }
         };

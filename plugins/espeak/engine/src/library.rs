@@ -234,7 +234,7 @@ fn list_voices() -> Vec<Entry> {
             let mut at = voice.languages;
             while !at.is_null() && *at != 0 {
                 let priority = *at as u8;
-                let tag = string(at.add(1));
+                let tag = string(at.add(1)).to_lowercase();
                 at = at.add(1 + CStr::from_ptr(at.add(1)).to_bytes().len() + 1);
                 languages.push((priority, tag));
             }

@@ -23,7 +23,8 @@ pub struct Prepared {
 
 impl Prepared {
     /// Characters that the library takes for commands of its own are replaced by white space, one
-    /// by one, so that positions hold: control characters (NUL too), the private use areas and non-characters.
+    /// by one, so that positions hold: control characters (NUL too), the private use areas and non-characters; so
+    /// are those that crash it.
     pub fn new(clause: &Clause, ssml: bool) -> Self {
         let spoken = clause.text.trim_start();
         let skipped = clause.text.len() - spoken.len();
@@ -48,7 +49,8 @@ impl Prepared {
         let base = clause.text.as_ptr() as usize;
         let tokens = clause
             .text
-            .split_whitespace()
+            .split(|c: char| harmless(c).is_whitespace())
+            .filter(|token| !token.is_empty())
             .map(|token| {
                 let start = token.as_ptr() as usize - base;
                 start..start + token.len()
@@ -126,7 +128,9 @@ pub enum Place {
 fn harmless(c: char) -> char {
     let private = matches!(c as u32, 0xe000..=0xf8ff | 0xf0000..=0x10ffff);
     let none = (c as u32) & 0xfffe == 0xfffe || matches!(c as u32, 0xfdd0..=0xfdef);
-    if private || none || (c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
+    // Version 1.51 overruns a buffer of its own when it spells these out.
+    let braille = matches!(c as u32, 0x2800..=0x28ff);
+    if private || none || braille || (c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
         ' '
     } else {
         c

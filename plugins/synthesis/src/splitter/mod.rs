@@ -17,7 +17,7 @@
 //! abbreviations nor clauses, and need the whole text.
 //!
 //! # SSML
-//! Tags stay whole and count as no characters. `</s>`, `</p>` and `<break/>` end a clause. No cut falls
+//! Tags stay whole and count as no characters. `</s>` and `</p>` end a clause. No cut falls
 //! inside elements other than `speak`, `p`, `s`, `voice`, `lang` and `prosody`, unless one is
 //! longer than 1,500 characters; [`Clause::open`] repeats the tags that are open where the
 //! clause begins, and an engine puts them in front of it.

@@ -11,7 +11,7 @@ pub(super) const MAX_ELEMENT: usize = 1500;
 const MAX_TAG: usize = 2048;
 /// Elements inside of which a clause may end.
 const DIVISIBLE: [&str; 6] = ["speak", "p", "s", "voice", "lang", "prosody"];
-/// Stands where `</s>`, `</p>` or `<break/>` ends a clause.
+/// Stands where `</s>` or `</p>` ends a clause.
 pub(super) const BREAK: char = '\u{2029}';
 /// Deeper nesting is not followed.
 const MAX_DEPTH: usize = 64;
@@ -130,8 +130,7 @@ impl Window {
                     }
                     let ends = match kind {
                         Kind::Close => name == "s" || name == "p",
-                        Kind::Empty => name == "break",
-                        Kind::Open => false,
+                        Kind::Empty | Kind::Open => false,
                     };
                     if ends {
                         window.push(BREAK, at, &stack);

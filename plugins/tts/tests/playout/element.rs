@@ -374,3 +374,27 @@ fn frames_are_reported_with_their_level() {
     assert!(levels.iter().any(|(_, db)| *db == -120.0));
     assert!(levels.windows(2).all(|w| w[0].0 < w[1].0));
 }
+
+#[test]
+fn after_eos_a_flush_begins_anew_and_an_interruption_is_answered() {
+    let rig = Rig::new("fakesink sync=true");
+    rig.play();
+    rig.begin_stream();
+    rig.say("a", "one").unwrap();
+    rig.src.push_event(gst::event::Eos::new());
+    let bus = rig.pipeline.bus().unwrap();
+    let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
+    bus.timed_pop_filtered(gst::ClockTime::from_seconds(10), &wanted)
+        .unwrap();
+    rig.playout.command(Command::Interrupt);
+    let report = rig.wait_interrupted();
+    assert_eq!(&*report.id, "");
+    rig.flush();
+    rig.say("b", "one two").unwrap();
+    rig.wait_finished("b");
+    let source = [tone(0), tone(1)].concat();
+    assert!(find(&rig.samples(), &source).is_some());
+    rig.src.push_event(gst::event::Eos::new());
+    let message = bus.timed_pop_filtered(gst::ClockTime::from_seconds(10), &wanted);
+    assert!(matches!(message.unwrap().view(), gst::MessageView::Eos(_)));
+}

@@ -28,7 +28,7 @@ pub const INPUT_RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 
 /// A Silero score at or above this is taken for speech.
 ///
-/// Chosen on the recordings of alsa-utils with `vad-accuracy` (tests): from 0.3 up, hiss, hum, ventilation and clicks
+/// Chosen on the recordings of alsa-utils with `vad-accuracy` (tests): from 0.4 up, hiss, hum, ventilation and clicks
 /// trigger nothing; each 0.1 more costs 1 to 4 ms at the median onset, and halves the share of coughs that make the
 /// mouth pause for a moment (0.3: 84 %, 0.5: 52 %, 0.7: 18 %). None of them is ever held for 250 ms.
 pub const DEFAULT_ONSET_THRESHOLD: f32 = 0.5;

@@ -249,6 +249,12 @@ impl Core {
         }
     }
 
+    /// Tells of stops although their fade will never leave: there is nobody to hear it.
+    pub fn tell_without_sound(&mut self) {
+        self.tail.clear();
+        self.tell();
+    }
+
     pub(super) fn tell_due(&mut self, now: Nanos) {
         while let Some((time, _)) = self.due.front() {
             if self.config.sync && *time > now {

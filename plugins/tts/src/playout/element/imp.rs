@@ -332,10 +332,20 @@ impl Playout {
             let _ = self.srcpad.pause_task();
             return;
         }
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         let (clocking, rest) = (state.clocking.clone(), state.flow.is_err());
         let known = state.info.is_some();
+        if let Some(clocking) = clocking.as_ref().filter(|_| rest) {
+            // Nothing goes out any more, but whoever asks for an interruption is waiting for the answer.
+            let now = clocking.now();
+            self.read_mailbox(&mut state, now);
+            state.core.tell_without_sound();
+            while let Some(notice) = state.core.pop_notice() {
+                task.notices.push(notice);
+            }
+        }
         drop(state);
+        self.tell(&mut task.notices);
         let Some(clocking) = clocking.filter(|_| !rest) else {
             return self.waker.wait();
         };

@@ -146,11 +146,18 @@ fn sink_event(playout: &Playout, event: gst::Event) -> bool {
             playout.waker.wake();
         }
         EventView::FlushStop(_) => {
+            // Downstream has got EOS: what follows reaches it only after a flush of its own.
+            let ended = lock(&playout.state).flow == Err(gst::FlowError::Eos);
+            if ended {
+                playout.srcpad.push_event(gst::event::FlushStart::new());
+                playout.srcpad.push_event(gst::event::FlushStop::new(false));
+            }
             let mut state = lock(&playout.state);
             state.core.flush_stop();
             state.flushing = false;
-            if state.flow == Err(gst::FlowError::Eos) {
+            if ended {
                 state.flow = Ok(gst::FlowSuccess::Ok);
+                state.begin_segment = true;
             }
             drop(state);
             playout.waker.wake();

@@ -87,3 +87,56 @@ impl Waker {
         *reuse = Some(id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, mpsc},
+        time::Duration,
+    };
+
+    use super::*;
+
+    /// Waits in another thread on a clock that never moves; the receiver hears when the wait is over.
+    fn wait(waker: &Arc<Waker>, clock: &gst_check::TestClock) -> mpsc::Receiver<()> {
+        let (send, over) = mpsc::channel();
+        let (waker, clock) = (waker.clone(), clock.clone().upcast::<gst::Clock>());
+        std::thread::spawn(move || {
+            waker.wait_until(&clock, gst::ClockTime::from_seconds(3_600), &mut None);
+            let _ = send.send(());
+        });
+        over
+    }
+
+    #[test]
+    fn no_wake_is_lost() {
+        gst::init().unwrap();
+        let clock = gst_check::TestClock::new();
+        let waker = Arc::new(Waker::default());
+        let soon = Duration::from_secs(10);
+        // Before the wait.
+        waker.wake();
+        wait(&waker, &clock)
+            .recv_timeout(soon)
+            .expect("woken before");
+        // During it, and only by that.
+        let over = wait(&waker, &clock);
+        clock.wait_for_next_pending_id();
+        assert!(over.try_recv().is_err());
+        waker.wake();
+        over.recv_timeout(soon).expect("woken meanwhile");
+        // At any moment in between.
+        for n in 0..500 {
+            let over = wait(&waker, &clock);
+            for _ in 0..n % 50 {
+                std::thread::yield_now();
+            }
+            waker.wake();
+            over.recv_timeout(soon).expect("woken somewhere");
+        }
+        // For good.
+        waker.stop();
+        wait(&waker, &clock).recv_timeout(soon).expect("stopped");
+        waker.wait();
+    }
+}

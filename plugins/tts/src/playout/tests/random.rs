@@ -327,6 +327,25 @@ fn resuming_loses_no_sample() {
                 "seed {seed}: {time} against {first}"
             );
         }
+        // A pause inside a word is resumed at its start, one between words where it was.
+        let mut cut = None;
+        for (_, notice) in &world.notices {
+            match notice {
+                Notice::Paused(paused) => cut = Some(paused),
+                Notice::Resumed(resumed) => {
+                    let paused = cut.take().unwrap();
+                    assert_eq!(resumed.from_word, paused.cut_word, "seed {seed}");
+                    let word = script.words.iter().find(|w| w.text == paused.cut_word);
+                    let start = word.map(|w| w.start * 1_000_000_000 / u64::from(rate));
+                    assert_eq!(
+                        resumed.position,
+                        start.unwrap_or(paused.position),
+                        "seed {seed}"
+                    );
+                }
+                _ => {}
+            }
+        }
         let pauses = world.names().iter().filter(|n| **n == "paused").count();
         let resumes = world.names().iter().filter(|n| **n == "resumed").count();
         assert_eq!(pauses, resumes, "seed {seed}: {:?}", world.names());

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The ears as an application sees them: `vad` and `vadsrc` on recorded speech.
+
+mod echo;
+mod exchange;
+mod gate;
+mod properties;
+mod reference;
+mod rig;
+mod source;
+mod speech;
