@@ -61,6 +61,8 @@ pub(super) struct State {
     pub flow: Result<gst::FlowSuccess, gst::FlowError>,
     /// Events that go downstream before the next frame.
     pub begin_stream: bool,
+    /// The first frame is on its way: the format stands.
+    pub running: bool,
     pub begin_format: bool,
     pub begin_segment: bool,
     pub passing: Vec<gst::Event>,
@@ -83,6 +85,7 @@ impl State {
             flushing: true,
             flow: Ok(gst::FlowSuccess::Ok),
             begin_stream: true,
+            running: false,
             begin_format: true,
             begin_segment: true,
             passing: Vec::new(),
@@ -192,6 +195,7 @@ impl ElementImpl for Playout {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         match transition {
+            gst::StateChange::ReadyToPaused => self.forget_format(),
             gst::StateChange::PausedToPlaying => self.enter_playing(),
             gst::StateChange::PlayingToPaused => {
                 lock(&self.state).clocking = None;
@@ -226,7 +230,29 @@ impl Playout {
     }
 
     pub fn set_preferred_rate(&self, rate: Option<u32>) {
-        lock(&self.state).preferred_rate = rate.filter(|&rate| rate > 0);
+        let rate = rate.filter(|&rate| rate > 0);
+        let mut state = lock(&self.state);
+        let changes = !state.running && state.preferred_rate != rate;
+        state.preferred_rate = rate;
+        drop(state);
+        if changes {
+            self.forget_format();
+        }
+    }
+
+    /// Nothing was pushed yet: what was found out about downstream is asked again. A link that is made in NULL asks too
+    /// early, when the sink cannot know its device.
+    fn forget_format(&self) {
+        let mut state = lock(&self.state);
+        let known = state.info.take().is_some();
+        let pool = state.pool.take();
+        drop(state);
+        if let Some(pool) = pool {
+            let _ = pool.set_active(false);
+        }
+        if known {
+            self.sinkpad.push_event(gst::event::Reconfigure::new());
+        }
     }
 
     pub fn set_latency(&self, latency: gst::ClockTime) {
@@ -359,6 +385,9 @@ impl Playout {
 
         let now = clocking.now();
         let mut state = lock(&self.state);
+        if state.info.is_none() {
+            return; // Forgotten meanwhile: ask again.
+        }
         state.now = now;
         if std::mem::take(&mut state.rebase) {
             state.core.rebase(now);
@@ -370,11 +399,13 @@ impl Playout {
         }
         let latency = state.core.latency();
         if matches!(step, Step::Push(_)) {
+            state.running = true;
             state.core.swap_frame(&mut task.frame);
         }
         let gated = state.core.is_gated();
         let room = gated || state.core.has_room();
         let bare = state.begin_stream && !state.core.config().sync;
+        state.running |= bare || step == Step::Eos;
         let pool = state.pool.clone();
         drop(state);
         if room {

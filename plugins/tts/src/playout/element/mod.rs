@@ -54,8 +54,8 @@ impl Playout {
         self.imp().config()
     }
 
-    /// The rate to ask downstream for, in Hz; best the synthesizer's own. Counts at the next negotiation: set it before
-    /// PLAYING.
+    /// The rate to ask downstream for, in Hz; best the synthesizer's own. Counts until the first frame
+    /// has left.
     pub fn set_preferred_rate(&self, rate: Option<u32>) {
         self.imp().set_preferred_rate(rate);
     }
