@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Context, Result};
 use duplex_tests::{measure::Percentiles, plugins, process};
 use gst::prelude::*;
+use gst_base::prelude::*;
 
 use crate::report::{Report, p99};
 
@@ -31,6 +32,8 @@ pub fn measure(report: &mut Report, counts: &[usize], seconds: u64) -> Result<()
 /// figures to keep.
 struct Lateness {
     on: AtomicBool,
+    /// Latency that the sinks were given, in ns: a frame is due so long after its time stamp.
+    latency: AtomicU64,
     counts: Vec<AtomicU64>,
 }
 
@@ -42,6 +45,7 @@ impl Lateness {
         let counts = (0..=100_000).map(|_| AtomicU64::new(0)).collect();
         Self {
             on: AtomicBool::new(false),
+            latency: AtomicU64::new(0),
             counts,
         }
     }
@@ -123,7 +127,8 @@ fn watch(pipeline: &gst::Pipeline, sink: &gst::Element, lateness: &Arc<Lateness>
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
         if let (Some(buffer), Some(pipeline)) = (info.buffer(), weak.upgrade()) {
             let now = pipeline.current_running_time().unwrap_or_default();
-            let due = buffer.pts().unwrap_or_default();
+            let latency = lateness.latency.load(Ordering::Relaxed);
+            let due = buffer.pts().unwrap_or_default() + gst::ClockTime::from_nseconds(latency);
             lateness.note(now.saturating_sub(due));
         }
         gst::PadProbeReturn::Ok
@@ -149,6 +154,10 @@ fn speaking(report: &mut Report, count: usize, seconds: u64) -> Result<()> {
         pipelines.push(speaker);
     }
     std::thread::sleep(WARM_UP);
+    if let Some(sink) = pipelines[0].sink.downcast_ref::<gst_base::BaseSink>() {
+        let latency = sink.latency().nseconds();
+        lateness.latency.store(latency, Ordering::Relaxed);
+    }
     let underruns = || -> u64 {
         let stats = pipelines.iter();
         stats

@@ -24,6 +24,9 @@ const LINES: usize = 6;
 /// A caller speaks up once in so many seconds; the mouth has a new text by then.
 const EACH: f64 = 4.0;
 
+/// Seconds before the first caller: the ears have to hear first how much of the mouth comes back.
+const WARM_UP: u64 = 5;
+
 pub fn measure(report: &mut Report, seconds: u64) -> Result<()> {
     let tuned = recordings::speaker_tests()?;
     let other = recordings::prompts(60);
@@ -53,12 +56,12 @@ fn onsets(
     let mut random = Random::new(3);
     let callers: Vec<Caller> = (0..LINES)
         .map(|n| {
-            let mut plan = Plan::new(Duration::from_secs(seconds));
+            let mut plan = Plan::new(Duration::from_secs(WARM_UP + seconds));
             plan.snr_db = snr;
             plan.noise = noises[n % noises.len()];
             plan.seed = n as u64;
-            let mut at = 2.0 + random.between(0.0, 0.5);
-            while at + EACH < seconds as f64 {
+            let mut at = WARM_UP as f64 + random.between(0.5, 1.0);
+            while at + EACH < (WARM_UP + seconds) as f64 {
                 let fitting = &speech[random.below(speech.len())];
                 plan = plan.say(Duration::from_secs_f64(at), fitting);
                 at += EACH + random.between(0.0, 0.5);
@@ -66,7 +69,7 @@ fn onsets(
             plan.record()
         })
         .collect();
-    let lines = run(&callers, seconds)?;
+    let lines = run(&callers, WARM_UP + seconds)?;
     let (mut stops, mut commits, mut missed) = (Vec::new(), Vec::new(), 0);
     for (caller, line) in callers.iter().zip(&lines) {
         for label in &caller.labels {
@@ -225,7 +228,7 @@ fn listen(pipeline: &gst::Pipeline, seconds: u64) -> Result<Line> {
         match structure.name().as_str() {
             "ttssink/paused" => line.stops.extend(seconds(structure, "left-at")),
             "ttssink/interrupted" => {
-                line.commits.extend(seconds(structure, "decided-at"));
+                line.commits.extend(seconds(structure, "running-time"));
                 mouth.emit_by_name::<Option<String>>("say", &[&text]);
             }
             "ttssink/utterance-finished" => {

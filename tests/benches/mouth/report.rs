@@ -63,7 +63,13 @@ impl Report {
         self.push([
             what.to_owned(),
             join(&|l| format!("{} ≤ {} {unit}", l.name, l.must)),
-            join(&|l| format!("{} {unit}", l.aim)),
+            join(&|l| {
+                if l.aim.is_nan() {
+                    "–".to_owned()
+                } else {
+                    format!("{} {unit}", l.aim)
+                }
+            }),
             format!("{verdict}{found} {unit}"),
         ]);
     }
