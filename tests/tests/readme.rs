@@ -2,6 +2,8 @@
 
 //! What the README and the elements' documentation promise, done as it stands there.
 
+#![allow(clippy::print_stdout)] // a test tells what it skips and what it typed
+
 use std::{
     fs,
     os::unix::process::ExitStatusExt,
