@@ -207,13 +207,14 @@ impl Ear {
         self.next = Some(end);
 
         let scale = 1.0 / format.channels as f32;
+        let speaking = self.segmenter.phase() != Phase::Silence;
         for (i, frame) in samples.chunks_exact(format.channels).enumerate() {
             let mono = frame.iter().sum::<f32>() * scale;
             if let Some((power, count)) = format.meter.take(mono) {
                 let end = time + frames_to_time(i as u64 + 1, format.rate);
                 let start = end.saturating_sub(frames_to_time(count, format.rate));
                 if self.settings.echo_gate {
-                    self.echo.near(start, end, power);
+                    self.echo.near(start, end, power, speaking);
                 }
                 self.levels.push_back(Level { start, end, power });
             }

@@ -39,6 +39,11 @@ const FOLLOWS: f32 = 0.6;
 /// Correlation from which it hears little else, so that the estimate may fall. An echo alone
 /// gives 0.9 and more, a caller over it 0.5-0.8.
 const ALONE: f32 = 0.85;
+/// The same while somebody is found to be speaking: only where it is beyond doubt that it is the
+/// agent himself, in a room that has grown louder.
+const ALONE_SPEAKING: f32 = 0.95;
+/// The estimate falls by no more than this in a round, in dB.
+const FALL: f32 = 3.0;
 /// For so many rounds (of 100 ms) a delay is believed without being heard again.
 const BELIEVED: u32 = 100;
 /// What arrives up to this much earlier or later than the known delay counts in full.
@@ -177,8 +182,9 @@ impl EchoGate {
         self.far.add(frame.running_time, end, power);
     }
 
-    /// The microphone heard audio of mean square `power` from `start` to `end`.
-    pub fn near(&mut self, start: u64, end: u64, power: f64) {
+    /// The microphone heard audio of mean square `power` from `start` to `end`. `speaking`:
+    /// somebody is found to be speaking.
+    pub fn near(&mut self, start: u64, end: u64, power: f64, speaking: bool) {
         if start < self.near_end.saturating_sub(CELL) {
             // Time jumped back: what was heard then is not what is heard now.
             self.reset();
@@ -188,7 +194,7 @@ impl EchoGate {
         let complete = end / CELL;
         if complete >= self.seen + ROUND as u64 {
             self.seen = complete;
-            self.learn(complete);
+            self.learn(complete, speaking);
         }
     }
 
@@ -247,7 +253,7 @@ impl EchoGate {
     }
 
     /// One round of learning over the window that ends before cell `end`.
-    fn learn(&mut self, end: u64) {
+    fn learn(&mut self, end: u64, speaking: bool) {
         let Some(begin) = end.checked_sub((WINDOW + DELAYS) as u64) else {
             return;
         };
@@ -324,8 +330,8 @@ impl EchoGate {
         let step = loss - self.return_loss;
         if step > 0.0 {
             self.return_loss += (step * 0.2).min(1.0);
-        } else if follows && r > ALONE {
-            self.return_loss += step * 0.5;
+        } else if follows && r > if speaking { ALONE_SPEAKING } else { ALONE } {
+            self.return_loss += (step * 0.5).max(-FALL);
         }
         self.return_loss = self.return_loss.clamp(BOUNDS.0, BOUNDS.1);
     }
@@ -347,4 +353,134 @@ fn correlation(a: &[f32], b: &[f32]) -> f32 {
         return 0.0;
     }
     ab / (aa * bb).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pseudo-random envelope in dB, a value for every 10 ms.
+    fn envelope(n: u64, seed: u64) -> f32 {
+        // Syllables of 100-200 ms between -40 and -10 dB.
+        let mut x = (n / 13 + 1).wrapping_mul(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let syllable = (x ^ (x >> 27)) >> 33;
+        -40.0 + (syllable % 31) as f32
+    }
+
+    fn power(db: f32) -> f64 {
+        10f64.powf(f64::from(db) / 10.0)
+    }
+
+    fn frame(cell: u64, db: f32) -> FarFrame {
+        FarFrame {
+            running_time: cell * CELL,
+            duration: CELL,
+            rms_db: f64::from(db),
+        }
+    }
+
+    /// Plays `cells` of agent and lets the microphone hear what `near` says of it.
+    /// As in the ear, somebody speaks as long as the gate is open.
+    fn run(gate: &mut EchoGate, from: u64, cells: u64, near: impl Fn(u64) -> f64) {
+        let mut speaking_until = 0;
+        for n in from..from + cells {
+            gate.far(frame(n, envelope(n, 1)));
+            if gate.is_open(n * CELL, (n + 1) * CELL, near(n), n < speaking_until) {
+                speaking_until = n + 30;
+            }
+            gate.near(n * CELL, (n + 1) * CELL, near(n), n < speaking_until);
+        }
+    }
+
+    #[test]
+    fn open_while_nothing_plays() {
+        let mut gate = EchoGate::new();
+        assert!(gate.is_open(0, CELL, power(-80.0), false));
+        for n in 0..100 {
+            gate.far(frame(n, -75.0));
+        }
+        assert!(gate.is_open(90 * CELL, 93 * CELL, power(-80.0), false));
+        assert!(!gate.far_plays(90 * CELL));
+    }
+
+    #[test]
+    fn closed_to_what_the_echo_can_be_and_open_to_more() {
+        let mut gate = EchoGate::new();
+        for n in 0..100 {
+            gate.far(frame(n, -20.0));
+        }
+        let at = 50 * CELL;
+        assert!(gate.far_plays(at));
+        let limit = -20.0 - START + MARGIN;
+        assert!(!gate.is_open(at, at + CELL, power(limit - 0.5), false));
+        assert!(gate.is_open(at, at + CELL, power(limit + 0.5), false));
+        // Whoever speaks already may grow quieter.
+        assert!(gate.is_open(at, at + CELL, power(limit - 5.0), true));
+        // And 300 ms after the agent's last sound it is open again.
+        assert!(!gate.is_open(125 * CELL, 126 * CELL, power(-60.0), false));
+        assert!(gate.is_open(131 * CELL, 132 * CELL, power(-60.0), false));
+    }
+
+    #[test]
+    fn the_room_is_learned_and_a_louder_one_too() {
+        let mut gate = EchoGate::new();
+        let room = |delay: u64, loss: f32| {
+            move |n: u64| power(-70.0) + power(envelope(n.saturating_sub(delay), 1) - loss)
+        };
+        run(&mut gate, 0, 3000, room(8, 25.0));
+        assert!(
+            (gate.return_loss() - 25.0).abs() < 2.0,
+            "{}",
+            gate.return_loss()
+        );
+        assert_eq!(gate.delay(), Some(8 * CELL));
+        // Somebody turns the loudspeaker up.
+        run(&mut gate, 3000, 500, room(8, 12.0));
+        assert!(
+            (gate.return_loss() - 12.0).abs() < 2.0,
+            "{}",
+            gate.return_loss()
+        );
+    }
+
+    #[test]
+    fn a_headset_returns_nothing() {
+        let mut gate = EchoGate::new();
+        run(&mut gate, 0, 6000, |_| power(-75.0));
+        assert!(gate.return_loss() > 40.0, "{}", gate.return_loss());
+        assert_eq!(gate.delay(), None);
+    }
+
+    #[test]
+    fn a_caller_over_the_agent_does_not_deafen_the_ear() {
+        let mut gate = EchoGate::new();
+        let echo = |n: u64| power(envelope(n.saturating_sub(8), 1) - 25.0);
+        run(&mut gate, 0, 3000, echo);
+        // As loud as the agent itself, for half a minute.
+        run(&mut gate, 3000, 3000, |n| echo(n) + power(envelope(n, 77)));
+        assert!(gate.return_loss() > 20.0, "{}", gate.return_loss());
+    }
+
+    #[test]
+    fn reports_may_come_in_any_order_and_size() {
+        let mut gate = EchoGate::new();
+        for n in (0..50).rev() {
+            gate.far(frame(2 * n, -20.0));
+        }
+        // One report of an hour, one from the end of time, and nonsense.
+        for (running_time, duration, rms_db) in [
+            (0, 3_600_000 * MS, -30.0),
+            (u64::MAX - 5, u64::MAX, -10.0),
+            (0, CELL, f64::NAN),
+        ] {
+            gate.far(FarFrame {
+                running_time,
+                duration,
+                rms_db,
+            });
+        }
+        assert!(gate.far_plays(20 * CELL));
+        assert_eq!(gate.far.cells.len(), CELLS);
+    }
 }

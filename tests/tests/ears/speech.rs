@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use duplex_tests::recordings::{self, RATE, Recording};
-use duplex_tests::signal;
+use duplex_tests::{process, signal};
 use gst::prelude::*;
 use gst_audio::AudioFormat;
 
@@ -419,4 +419,27 @@ fn an_hour_of_speech() {
     assert_eq!(stats.get::<u64>("ended").unwrap(), ended as u64);
     assert!(stats.get::<f64>("analysis-time").unwrap() > 0.0);
     assert_eq!(stats.get::<&str>("state").unwrap(), "silence");
+}
+
+#[test]
+fn a_restart_begins_anew() {
+    let mut rig = interrupted_phrase();
+    let baseline = (process::threads(), process::fds());
+    for _ in 0..1000 {
+        rig.stop();
+        rig.start();
+        rig.now = Duration::ZERO;
+        rig.hear(&[0.1; 160]);
+    }
+    // Other tests run beside this one: some threads and files are theirs.
+    assert!(process::threads() < baseline.0 + 100 && process::fds() < baseline.1 + 100);
+    assert_eq!(rig.stats().get::<u64>("onsets").unwrap(), 0);
+    rig.stop();
+    rig.start();
+    rig.now = Duration::ZERO;
+    rig.take();
+    rig.hear(&call(16_000).0);
+    let out = signals(&rig.take());
+    assert_eq!(out.len(), 3);
+    assert!((500..650).contains(&out[0].1), "{out:?}");
 }

@@ -16,6 +16,25 @@
  * `voice-activity`. Confirmed speech is also announced downstream, by the serialized events
  * `voice/start-of-speech` and `voice/end-of-speech`.
  *
+ * The signals' arguments: running time (ns) at which the deciding audio ends, running time (ns)
+ * at which the speech is taken to have begun, probability (0-1). An onset is resolved by exactly
+ * one of `speech-started` and `speech-cancelled`, a start by `speech-ended`, whatever the stream
+ * does: gaps, flushes, EOS and a stop count as silence. A handler may read and set atomics and
+ * wake others, but not wait: the audio waits for it.
+ *
+ * The messages have webrtcdsp's fields `stream-time` (guint64, ns, where the deciding audio ends)
+ * and `stream-has-voice` (gboolean, true from the onset until cancelled or ended), and `state`
+ * (string: tentative, started, cancelled, ended), `probability` (gdouble), `running-time` and
+ * `onset-stream-time` (guint64, ns).
+ *
+ * With `mode=gate` only confirmed speech passes, from `prefix-padding` before its onset to
+ * `min-silence-duration` after its end, with GAP events between.
+ *
+ * What an agent plays meanwhile is told by the action signal `far-end` (a structure with
+ * `running-time` and `duration`, guint64, ns, and `rms-db`, gdouble, dBFS; from any thread), as
+ * ttssink does, or by linking it to the request pad `reference`, which measures and drops. Then
+ * only what is louder than the agent's echo counts as speech.
+ *
  * ## Example
  *
  * ```shell
