@@ -11,5 +11,7 @@ mod ears;
 mod faults;
 #[path = "mouth/heard.rs"]
 mod heard;
+#[path = "mouth/storm.rs"]
+mod storm;
 #[path = "mouth/text.rs"]
 mod text;

@@ -377,3 +377,56 @@ fn text_at_another_speed_of_playback_is_refused() {
     let error = error.error().to_string();
     assert!(error.contains("playback rate 2"), "{error}");
 }
+
+#[test]
+fn a_story_is_told_again_after_a_seek_in_the_middle_and_at_the_end() {
+    let story = Story::new("alpha bravo charlie delta.");
+    let mut line = Line::playing(&format!("{} ! {MOUTH}", story.line()));
+    let again = |line: &mut Line| {
+        let seek = line.pipeline.seek(
+            1.0,
+            gst::SeekFlags::FLUSH,
+            gst::SeekType::Set,
+            gst::format::Bytes::ZERO,
+            gst::SeekType::None,
+            gst::format::Bytes::NONE,
+        );
+        assert!(seek.is_ok());
+    };
+    line.expect_word("bravo");
+    again(&mut line);
+    let told = line.expect("ttssink/interrupted");
+    assert_eq!(told.get::<&str>("reason").unwrap(), "flush");
+    line.words();
+    line.expect_eos();
+    assert_eq!(line.words(), ["alpha", "bravo", "charlie", "delta"]);
+    for _ in 0..3 {
+        again(&mut line);
+        line.expect_eos();
+        assert_eq!(line.words(), ["alpha", "bravo", "charlie", "delta"]);
+    }
+}
+
+#[test]
+fn after_the_end_nothing_can_be_said_and_nothing_hangs() {
+    let story = Story::new("alpha.");
+    let mut line = Line::playing(&format!("{} ! {MOUTH}", story.line()));
+    line.expect_eos();
+    line.act("interrupt");
+    line.expect_no("ttssink/interrupted", Duration::from_millis(100));
+    assert_eq!(line.say("too late"), None);
+}
+
+#[test]
+fn without_sync_a_story_is_told_as_fast_as_it_is_taken() {
+    let story = Story::new("alpha bravo charlie delta. ".repeat(200));
+    let mut line = Line::playing(
+        &format!("{} ! {MOUTH} sync=false", story.line())
+            .replace("fakesink sync=true", "fakesink sync=false"),
+    );
+    let begin = std::time::Instant::now();
+    line.expect_eos();
+    // Over two minutes of speech.
+    assert!(begin.elapsed() < PATIENCE);
+    assert_eq!(line.words().len(), 800);
+}
