@@ -2,6 +2,9 @@
 
 //! `ttssink` from outside: what goes in as text comes out as sound and messages, whatever happens between.
 
+// Tests speak to the person who runs them.
+#![allow(clippy::print_stdout)]
+
 #[path = "mouth/line.rs"]
 mod line;
 
