@@ -8,8 +8,14 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::time::Duration;
 
-use duplex_runner::Session;
+use duplex_runner::run::feeder::Sound;
+use duplex_runner::run::follower::{Follower, Keep};
+use duplex_runner::run::{Ending, LocalBindings, Options};
+use duplex_runner::timeline::What;
+use duplex_runner::{Session, say};
+use duplex_tests::{caller, recordings};
 
 fn init() {
     static INIT: Once = Once::new();
@@ -107,6 +113,141 @@ fn what_we_ship_is_good() {
     for path in shipped {
         check(&path, true).unwrap();
     }
+}
+
+/// A folder that goes away.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("duplex-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_caller_speaks_up_and_the_mouth_stops() {
+    init();
+    let folder = Folder::new("barge-in");
+    let caller = folder.0.join("caller.wav");
+    let speech = recordings::speaker_tests().unwrap();
+    // By then the ears know that none of the mouth's sound comes back to them.
+    let recording = caller::Plan::new(Duration::from_secs(8))
+        .say(Duration::from_secs(5), &speech[0])
+        .record();
+    recording.write_wav(&caller).unwrap();
+    let labels = folder.0.join("caller.json");
+    recording.write_labels(&labels).unwrap();
+
+    let plan =
+        duplex_runner::check_file(Path::new("../pipelines/barge-in.yaml"), &Session::default())
+            .unwrap();
+    let bindings = LocalBindings {
+        caller: Some(Sound::read(&caller).unwrap()),
+        quiet: true,
+        ..LocalBindings::default()
+    };
+    let (heard, html, lines) = (
+        folder.0.join("heard.wav"),
+        folder.0.join("page.html"),
+        folder.0.join("lines.txt"),
+    );
+    let mut follower = Follower::new(Keep {
+        heard: Some(heard.clone()),
+        html: Some(html.clone()),
+        lines_file: Some(lines.clone()),
+        labels: Some(labels),
+        title: "barge-in".into(),
+        ..Keep::default()
+    })
+    .unwrap();
+    let ending = duplex_runner::run::run(&plan, bindings, &Options::default(), &mut follower);
+    assert_eq!(ending, Ending::Eos);
+
+    let timeline = follower.timeline().clone();
+    assert!(timeline.words.len() >= 3, "{:?}", timeline.words);
+    let order: Vec<&str> = timeline
+        .events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Began => Some("began"),
+            What::Paused(_) => Some("paused"),
+            What::Interrupted(_) => Some("interrupted"),
+            What::Finished { .. } => Some("finished"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order.first(), Some(&"began"), "{order:?}");
+    assert_eq!(order.last(), Some(&"interrupted"), "{order:?}");
+    let told = timeline
+        .events
+        .iter()
+        .find_map(|event| match &event.what {
+            What::Interrupted(told) => Some(told),
+            _ => None,
+        })
+        .unwrap();
+    assert!(told.heard.starts_with("There was once"), "{told:?}");
+    assert!(
+        told.unheard.trim_end().ends_with("bring a piano."),
+        "{told:?}"
+    );
+    // What was heard ends where the mouth says that it fell silent.
+    let last = told.stop.sounds.unwrap();
+    assert!((5000..8000).contains(&last.mseconds()), "{last}");
+    follower.finish().unwrap();
+    let wav = hound::WavReader::open(&heard).unwrap();
+    let rate = u64::from(wav.spec().sample_rate);
+    let loud = wav
+        .into_samples::<i16>()
+        .map(|sample| sample.unwrap())
+        .enumerate()
+        .filter(|(_, sample)| sample.unsigned_abs() > 100)
+        .map(|(index, _)| index as u64 * 1000 / rate)
+        .last()
+        .unwrap();
+    assert!(
+        loud <= last.mseconds() + 5,
+        "something sounded at {loud} ms, after {last}"
+    );
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(page.contains("\"kind\":\"interrupted\"") && page.ends_with("</html>\n"));
+    let lines = std::fs::read_to_string(&lines).unwrap();
+    assert!(lines.contains("stops for good"), "{lines}");
+    assert!(lines.contains("“front center”"), "{lines}");
+}
+
+#[test]
+fn it_says_words_into_a_file() {
+    init();
+    let folder = Folder::new("say");
+    let output = folder.0.join("it's.wav");
+    let request = say::Request {
+        text: Some("It costs ${100}, \"about\".".into()),
+        rate: Some(1.5),
+        voice: Some("en-us".into()),
+        output: Some(output.clone()),
+        synthesizer: "espeaktts".into(),
+        ..say::Request::default()
+    };
+    say::say(&request).unwrap();
+    let wav = hound::WavReader::open(&output).unwrap();
+    let rate = wav.spec().sample_rate;
+    assert!(wav.duration() > rate / 2, "{} samples", wav.duration());
+
+    let wrong = say::Request {
+        voice: Some("xx-nobody".into()),
+        ..request
+    };
+    let said = say::say(&wrong).unwrap_err();
+    assert!(said.starts_with("no voice `xx-nobody`"), "{said}");
 }
 
 /// Characters that mean something in YAML or in a value.

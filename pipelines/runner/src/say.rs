@@ -100,7 +100,13 @@ fn plan(request: &Request) -> Result<Plan, String> {
     let plan = loaded.map(|loaded| check::check(&loaded, &session, &mut report));
     match report.problems().first() {
         Some(problem) => Err(problem.message.clone()),
-        None => plan.ok_or_else(|| "there is nothing to say".to_string()),
+        // Without a name, errors do not point at lines that nobody has written.
+        None => plan
+            .map(|plan| Plan {
+                name: String::new(),
+                ..plan
+            })
+            .ok_or_else(|| "there is nothing to say".to_string()),
     }
 }
 

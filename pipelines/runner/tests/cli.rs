@@ -330,3 +330,57 @@ fn one_log_for_gstreamer_and_the_binary() {
     }
     assert!(categories.contains("GST_STATES"), "{categories:?}");
 }
+
+#[test]
+fn text_comes_from_standard_input_or_a_file() {
+    let folder = Folder::new("text");
+    let description = folder.join("text.yaml");
+    std::fs::write(
+        &description,
+        "elements: { wait: { factory: queue } }\nlinks: [ caller.text -> wait -> caller.text ]\n",
+    )
+    .unwrap();
+    let story = folder.join("a story.txt");
+    std::fs::write(&story, "Once upon a time.").unwrap();
+    let mut child = duplex()
+        .arg("run")
+        .arg(&description)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Good morning.").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(text(&output.stdout), "Good morning.");
+    let output = duplex()
+        .arg("run")
+        .arg(&description)
+        .arg("--text")
+        .arg(&story)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "Once upon a time.");
+}
+
+#[test]
+fn a_quiet_microphone_is_silent_and_live() {
+    let folder = Folder::new("quiet");
+    let (description, heard) = (folder.join("echo.yaml"), folder.join("heard.wav"));
+    std::fs::write(
+        &description,
+        "elements: { wait: { factory: queue } }\nlinks: [ caller.audio -> wait -> caller.audio ]\n",
+    )
+    .unwrap();
+    let output = duplex()
+        .arg("run")
+        .arg(&description)
+        .args(["--quiet", "--duration", "600ms", "--heard"])
+        .arg(&heard)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let samples = samples(&heard);
+    assert!((1600..16_000).contains(&samples), "{samples}");
+}

@@ -38,7 +38,7 @@ impl Bindings for LocalBindings {
             element
         } else if self.quiet {
             make(
-                "audiotestsrc is-live=true wave=silence samplesperbuffer=160 ! audio/x-raw,format=S16LE,rate=16000,channels=1",
+                "audiotestsrc is-live=true wave=silence samplesperbuffer=160 ! capsfilter caps=audio/x-raw,format=S16LE,rate=16000,channels=1",
             )?
         } else if factory == Some("vadsrc") {
             // It opens a microphone with the short buffers that listening needs.
@@ -66,11 +66,11 @@ impl Bindings for LocalBindings {
     fn text_source(&mut self) -> Result<gst::Element, String> {
         match &self.text {
             Some(path) => {
-                let source = make("filesrc name=file ! text/x-raw,format=utf8")?;
+                let source = make("filesrc name=file ! capsfilter caps=text/x-raw,format=utf8")?;
                 set_location(&source, path)?;
                 Ok(source)
             }
-            None => make("fdsrc fd=0 ! text/x-raw,format=utf8"),
+            None => make("fdsrc fd=0 ! capsfilter caps=text/x-raw,format=utf8"),
         }
     }
 

@@ -80,6 +80,11 @@ impl Follower {
         })
     }
 
+    /// What happened so far.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
     fn print(&mut self, lines: &[String]) {
         for writer in &mut self.writers {
             for line in lines {

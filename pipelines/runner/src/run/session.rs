@@ -223,8 +223,23 @@ fn failure(plan: &Plan, bus: &gst::Bus) -> String {
     )
 }
 
-/// An element's own sentence, with the place of the element in the description.
+/// An element's own sentence, with the place of the element in the description where there is one.
 fn sentence(plan: &Plan, message: &gst::Message, err: &gst::message::Error) -> String {
+    tracing::info!(
+        debug = err.debug().map(|debug| debug.to_string()),
+        "{}",
+        err.error()
+    );
+    let error = err.error();
+    let text = error.message().trim_end();
+    let advice = if text.starts_with("no sound device") {
+        "; duplex run does without one by --quiet"
+    } else {
+        ""
+    };
+    if plan.name.is_empty() {
+        return text.to_string();
+    }
     let mut place = plan.name.clone();
     let mut object = message.src().cloned();
     while let Some(current) = object {
@@ -237,10 +252,5 @@ fn sentence(plan: &Plan, message: &gst::Message, err: &gst::message::Error) -> S
         }
         object = current.parent();
     }
-    tracing::info!(
-        debug = err.debug().map(|debug| debug.to_string()),
-        "{}",
-        err.error()
-    );
-    format!("{place}: {}", err.error().message().trim_end())
+    format!("{place}: {text}{advice}")
 }

@@ -161,6 +161,7 @@ pub fn render(timeline: &Timeline, page: &Page) -> String {
                 "onset": seconds(row.onset),
                 "labelled": row.labelled,
                 "cancelled": row.cancelled,
+                "within": row.within,
                 "decision": row.after_onset(row.decision),
                 "decided": row.after_onset(row.decided),
                 "leaves": row.after_onset(row.leaves),

@@ -33,6 +33,8 @@ pub struct Row {
     pub interrupted: Option<ClockTime>,
     /// Whether the ears took it back.
     pub cancelled: bool,
+    /// Whether it began within speech that the ears had noticed before, and so has no onset of its own.
+    pub within: bool,
 }
 
 /// A row for each label and for each onset that belongs to none.
@@ -44,6 +46,7 @@ pub fn rows(timeline: &Timeline, labels: &[Label]) -> Vec<Row> {
             text: label.text.clone(),
             onset: seconds(label.start),
             labelled: true,
+            within: heard_already(timeline, seconds(label.start)),
             ..EMPTY
         })
         .collect();
@@ -54,7 +57,7 @@ pub fn rows(timeline: &Timeline, labels: &[Label]) -> Vec<Row> {
             What::Tentative { onset, .. } => {
                 let label = (0..labels.len()).find(|index| {
                     rows[*index].decision.is_none()
-                        && !heard_already(timeline, rows[*index].onset)
+                        && !rows[*index].within
                         && event.at + BEFORE >= rows[*index].onset
                         && event.at <= ends[*index]
                 });
@@ -130,6 +133,7 @@ const EMPTY: Row = Row {
     confirmed: None,
     interrupted: None,
     cancelled: false,
+    within: false,
 };
 
 impl Row {
@@ -173,6 +177,6 @@ mod tests {
         assert_eq!(hello.after_onset(hello.sounds), Some(81.0));
         assert_eq!(hello.after_onset(hello.confirmed), Some(260.0));
         assert_eq!(hello.after_onset(hello.interrupted), Some(270.0));
-        assert_eq!(rows[2].decision, None);
+        assert_eq!((rows[2].decision, rows[2].within), (None, true));
     }
 }

@@ -162,9 +162,8 @@ pub fn table(rows: &[Row]) -> Vec<String> {
         let what = match (row.text.as_str(), row.decision, row.cancelled) {
             ("", _, true) => "no speech after all".to_string(),
             ("", _, false) => "speech".to_string(),
-            (text, None, _) => {
-                format!("“{text}”, within speech that was noticed before, or not noticed")
-            }
+            (text, None, _) if row.within => format!("“{text}”, part of the speech before"),
+            (text, None, _) => format!("“{text}”, not noticed"),
             (text, _, true) => format!("“{text}”, cancelled"),
             (text, _, false) => format!("“{text}”"),
         };
