@@ -304,3 +304,27 @@ fn a_slow_mouth_holds_up_no_ear_that_drops_instead() {
     line.pipeline.set_state(gst::State::Null).unwrap();
     thread.join().unwrap();
 }
+
+#[test]
+fn an_ear_that_cancels_echo_gets_its_probe_last_before_the_sink() {
+    let mut line = Line::playing(
+        "vadsrc name=ears echo-cancel=true audio-source=\"audiotestsrc is-live=true wave=silence\" ! fakesink \
+         ttssink name=mouth synthesizer=tonetts interrupted-by=ears audio-sink=\"fakesink name=out sync=true\"",
+    );
+    line.say("alpha bravo charlie");
+    line.expect("ttssink/utterance-finished");
+    let ears = line.pipeline.by_name("ears").unwrap();
+    let name = ears.property::<String>("echo-probe");
+    let probe = line
+        .pipeline
+        .by_name(&name)
+        .expect("the probe bears the name that the ear knows");
+    assert_eq!(probe.factory().unwrap().name(), "webrtcechoprobe");
+    // Behind it there are converters and the sink only, and all of them go with READY to NULL.
+    let bin = line.mouth.downcast_ref::<gst::Bin>().unwrap().clone();
+    line.pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(bin.children().len(), 2);
+    line.play();
+    line.say("delta");
+    line.expect_word("delta");
+}

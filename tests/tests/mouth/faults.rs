@@ -196,3 +196,32 @@ fn a_mouth_that_is_dropped_is_gone() {
     }
     assert!(gone());
 }
+
+#[test]
+fn a_sink_that_has_pads_on_request_only_is_asked_for_one_and_gets_it_back() {
+    let line = Line::new("ttssink name=mouth synthesizer=tonetts");
+    let mixer = gst::ElementFactory::make("audiomixer").build().unwrap();
+    line.mouth.set_property("audio-sink", &mixer);
+    for _ in 0..3 {
+        line.pipeline.set_state(gst::State::Ready).unwrap();
+        assert_eq!(mixer.sink_pads().len(), 1);
+        assert!(mixer.sink_pads()[0].is_linked());
+        line.pipeline.set_state(gst::State::Null).unwrap();
+        assert_eq!(mixer.sink_pads().len(), 0);
+        assert_eq!(mixer.parent(), None);
+    }
+}
+
+#[test]
+fn an_element_that_belongs_to_another_bin_is_refused() {
+    let line = Line::new("ttssink name=mouth synthesizer=tonetts fakesink name=taken");
+    let taken = line.pipeline.by_name("taken").unwrap();
+    line.mouth.set_property("audio-sink", &taken);
+    assert!(line.mouth.set_state(gst::State::Ready).is_err());
+    let told = line.error().unwrap();
+    assert!(
+        told.starts_with("audio-sink=taken is already part of"),
+        "{told}"
+    );
+    line.mouth.set_property("audio-sink", None::<gst::Element>);
+}

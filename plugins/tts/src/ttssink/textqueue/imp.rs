@@ -3,7 +3,6 @@
 //! Locks: `state` only, never held over a push, an event, a message or a hook.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Condvar, LazyLock, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, Ordering},
@@ -11,16 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use duplex_textpad::events::{UtteranceBegin, UtteranceEnd};
 use gst::{glib, prelude::*, subclass::prelude::*};
 
 use super::{
     Config, Hooks,
-    decode::{Decoder, pieces},
-    policy::{Action, AfterInterruption, Discarded, Dropped, Policy},
+    decode::Decoder,
+    policy::{AfterInterruption, Discarded, Dropped, Policy},
 };
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "ttssink-text",
         gst::DebugColorFlags::empty(),
@@ -31,32 +29,32 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 /// Names utterances across all mouths of the process.
 static NEXT_UTTERANCE: AtomicU64 = AtomicU64::new(1);
 
-struct State {
-    policy: Policy<gst::Event>,
-    decoder: Decoder,
-    segment: gst::Segment,
-    limit: usize,
+pub(super) struct State {
+    pub policy: Policy<gst::Event>,
+    pub decoder: Decoder,
+    pub segment: gst::Segment,
+    pub limit: usize,
     /// The sink pad takes nothing: upstream flushes, or the pad is inactive.
-    sink_flushing: bool,
+    pub sink_flushing: bool,
     /// The source pad is active.
-    running: bool,
+    pub running: bool,
     /// Nothing is handed over while this is not 0: one for each interruption that was asked for and is not carried out yet.
-    holds: u32,
+    pub holds: u32,
     /// A flush is on its way downstream.
-    flushing: bool,
+    pub flushing: bool,
     /// The task is outside, pushing.
-    pushing: bool,
+    pub pushing: bool,
     /// What downstream last said; an error stops the task.
-    flow: Result<gst::FlowSuccess, gst::FlowError>,
+    pub flow: Result<gst::FlowSuccess, gst::FlowError>,
     /// STREAM_START and CAPS were sent.
-    started: bool,
+    pub started: bool,
     /// SEGMENT was sent.
-    segment_sent: bool,
-    playing: bool,
+    pub segment_sent: bool,
+    pub playing: bool,
     /// Text was replaced because it was no UTF-8, and that was said.
-    warned: bool,
+    pub warned: bool,
     /// The wait for a cue, with its absolute clock time.
-    alarm: Option<(gst::ClockTime, gst::SingleShotClockId)>,
+    pub alarm: Option<(gst::ClockTime, gst::SingleShotClockId)>,
 }
 
 impl Default for State {
@@ -88,26 +86,26 @@ impl Default for State {
 
 pub struct TextQueue {
     sinkpad: gst::Pad,
-    srcpad: gst::Pad,
+    pub(super) srcpad: gst::Pad,
     state: Mutex<State>,
-    changed: Condvar,
-    hooks: OnceLock<Hooks>,
+    pub(super) changed: Condvar,
+    pub(super) hooks: OnceLock<Hooks>,
     config: Mutex<Config>,
     epoch: Instant,
 }
 
-type Guard<'a> = MutexGuard<'a, State>;
+pub(super) type Guard<'a> = MutexGuard<'a, State>;
 
 impl TextQueue {
-    fn state(&self) -> Guard<'_> {
+    pub(super) fn state(&self) -> Guard<'_> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn wait<'a>(&self, state: Guard<'a>) -> Guard<'a> {
+    pub(super) fn wait<'a>(&self, state: Guard<'a>) -> Guard<'a> {
         self.changed.wait(state).unwrap_or_else(|e| e.into_inner())
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.epoch.elapsed()
     }
 
@@ -205,379 +203,17 @@ impl TextQueue {
         self.state().running
     }
 
-    fn running_time(&self, state: &State) -> Option<Duration> {
+    pub(super) fn running_time(&self, state: &State) -> Option<Duration> {
         if !state.playing {
             return None;
         }
         self.obj().current_running_time().map(Into::into)
     }
 
-    fn tell(&self, discarded: Option<Discarded>) {
+    pub(super) fn tell(&self, discarded: Option<Discarded>) {
         if let (Some(hooks), Some(discarded)) = (self.hooks.get(), discarded) {
             (hooks.discarded)(discarded);
         }
-    }
-
-    // The task
-
-    fn iterate(&self) {
-        let mut state = self.state();
-        let action = loop {
-            if !state.running || state.flow.is_err() {
-                drop(state);
-                let _ = self.srcpad.pause_task();
-                return;
-            }
-            if state.holds > 0 || state.flushing {
-                state = self.wait(state);
-                continue;
-            }
-            let running = self.running_time(&state);
-            let now = self.now();
-            match state.policy.next(running, now) {
-                Action::Wait { running, idle } => {
-                    self.set_alarm(&mut state, running);
-                    state = match idle {
-                        None => self.wait(state),
-                        Some(at) => {
-                            self.changed
-                                .wait_timeout(state, at.saturating_sub(now))
-                                .unwrap_or_else(|e| e.into_inner())
-                                .0
-                        }
-                    };
-                }
-                action => break action,
-            }
-        };
-        state.pushing = true;
-        let start = !std::mem::replace(&mut state.started, true);
-        let segment = !std::mem::replace(&mut state.segment_sent, true);
-        drop(state);
-        self.changed.notify_all();
-
-        let result = self.hand_over(action, start, segment);
-
-        let mut state = self.state();
-        state.pushing = false;
-        let stopped = match result {
-            Ok(_) => None,
-            // Our own flush: the next text starts anew.
-            Err(_) if state.flushing => None,
-            Err(error) => {
-                state.flow = Err(error);
-                (state.running && error != gst::FlowError::Flushing).then_some(error)
-            }
-        };
-        drop(state);
-        self.changed.notify_all();
-        if let Some(error) = stopped {
-            self.stopped(error);
-        }
-    }
-
-    /// Downstream takes nothing more. Upstream may not exist, so this is told from here.
-    fn stopped(&self, error: gst::FlowError) {
-        match error {
-            gst::FlowError::Eos => {
-                gst::info!(CAT, imp = self, "The synthesizer takes no more text");
-            }
-            gst::FlowError::NotNegotiated | gst::FlowError::NotSupported => {
-                gst::element_imp_error!(
-                    self,
-                    gst::StreamError::Format,
-                    ("The synthesizer and the audio sink have no audio format in common"),
-                    ["flow {error}"]
-                )
-            }
-            _ => gst::element_imp_error!(
-                self,
-                gst::StreamError::Failed,
-                ("The synthesizer stopped taking text ({error})")
-            ),
-        }
-    }
-
-    fn hand_over(
-        &self,
-        action: Action<gst::Event>,
-        start: bool,
-        segment: bool,
-    ) -> Result<gst::FlowSuccess, gst::FlowError> {
-        if start {
-            let id = format!("{}/text", self.obj().path_string());
-            self.srcpad.push_event(gst::event::StreamStart::new(&id));
-            self.srcpad.push_event(gst::event::Caps::new(&text_caps()));
-        }
-        if segment {
-            let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-            self.srcpad.push_event(gst::event::Segment::new(&segment));
-        }
-        match action {
-            Action::Begin(id) => {
-                gst::debug!(CAT, imp = self, "Utterance {id} begins");
-                self.srcpad.push_event(UtteranceBegin::new(id).to_event());
-            }
-            Action::Text(id, text) => {
-                gst::log!(CAT, imp = self, "Utterance {id}: {text:?}");
-                if let Some(hooks) = self.hooks.get() {
-                    (hooks.text)(&id, &text);
-                }
-                let mut buffer = gst::Buffer::from_slice(text.into_bytes());
-                if let Some(buffer) = buffer.get_mut() {
-                    // Foreign synthesizers want a time; without a duration it makes no cue of it.
-                    buffer.set_pts(self.obj().current_running_time());
-                }
-                return self.srcpad.push(buffer);
-            }
-            Action::End(id) => {
-                gst::debug!(CAT, imp = self, "Text of utterance {id} is complete");
-                self.srcpad.push_event(UtteranceEnd::of_text(id).to_event());
-            }
-            Action::Other(event) => {
-                self.srcpad.push_event(event);
-            }
-            Action::Eos => {
-                gst::debug!(CAT, imp = self, "End of the text");
-                self.srcpad.push_event(gst::event::Eos::new());
-            }
-            Action::Wait { .. } => {}
-        }
-        Ok(gst::FlowSuccess::Ok)
-    }
-
-    /// Has the clock wake the task when a cue is due.
-    fn set_alarm(&self, state: &mut State, at: Option<Duration>) {
-        let target = at.filter(|_| state.playing).and_then(|at| {
-            let base = self.obj().base_time()?;
-            let at = gst::ClockTime::try_from(at).ok()?;
-            Some((self.obj().clock()?, base + at))
-        });
-        let Some((clock, target)) = target else {
-            if let Some((_, alarm)) = state.alarm.take() {
-                alarm.unschedule();
-            }
-            return;
-        };
-        if state.alarm.as_ref().is_some_and(|(at, _)| *at == target) {
-            return;
-        }
-        if let Some((_, alarm)) = state.alarm.take() {
-            alarm.unschedule();
-        }
-        let alarm = clock.new_single_shot_id(target);
-        let weak = self.obj().downgrade();
-        let armed = alarm.wait_async(move |_, _, _| {
-            if let Some(queue) = weak.upgrade() {
-                // Taken and given back, so that the task cannot be just about to wait.
-                drop(queue.imp().state());
-                queue.imp().changed.notify_all();
-            }
-        });
-        if armed.is_ok() {
-            state.alarm = Some((target, alarm));
-        }
-    }
-
-    fn run(&self) {
-        if catch_unwind(AssertUnwindSafe(|| self.iterate())).is_ok() {
-            return;
-        }
-        let mut state = self.state();
-        state.pushing = false;
-        state.flow = Err(gst::FlowError::Error);
-        drop(state);
-        self.changed.notify_all();
-        gst::element_imp_error!(self, gst::LibraryError::Failed, ("The text queue panicked"));
-        let _ = self.srcpad.pause_task();
-    }
-
-    // The sink pad
-
-    fn room<'a>(&self, mut state: Guard<'a>) -> Result<Guard<'a>, gst::FlowError> {
-        loop {
-            if state.sink_flushing {
-                return Err(gst::FlowError::Flushing);
-            }
-            state.flow?;
-            if state.policy.bytes() < state.limit || state.policy.discarding() {
-                return Ok(state);
-            }
-            state = self.wait(state);
-        }
-    }
-
-    fn sink_chain(&self, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let map = buffer.map_readable().map_err(|_| {
-            gst::element_imp_error!(
-                self,
-                gst::ResourceError::Read,
-                ("A text buffer cannot be read")
-            );
-            gst::FlowError::Error
-        })?;
-        let mut state = self.room(self.state())?;
-        let cue = state
-            .segment
-            .downcast_ref::<gst::ClockTime>()
-            .zip(buffer.pts().zip(buffer.duration()))
-            .map(|(segment, (pts, duration))| {
-                segment
-                    .clip(pts, pts + duration)
-                    .and_then(|(start, _)| segment.to_running_time(start))
-            });
-        let mut discarded = None;
-        if let Some(at) = cue {
-            let mut decoder = Decoder::default();
-            let mut text = decoder.push(&map);
-            text += decoder.finish();
-            let invalid = decoder.take_first_invalid();
-            // Outside of the segment: a seek left it behind.
-            if let Some(at) = at {
-                discarded = state.policy.cue(&text, at.into());
-            }
-            drop(state);
-            self.changed.notify_all();
-            self.warn_invalid(invalid);
-            self.tell(discarded);
-            return Ok(gst::FlowSuccess::Ok);
-        }
-        if buffer.flags().contains(gst::BufferFlags::DISCONT) {
-            let rest = state.decoder.finish();
-            state.policy.push(rest, self.now());
-            discarded = state.policy.discont();
-        }
-        let text = state.decoder.push(&map);
-        let invalid = state.decoder.take_first_invalid();
-        let mut pushed = Ok(());
-        for piece in pieces(&text) {
-            state = match self.room(state) {
-                Ok(state) => state,
-                Err(error) => {
-                    pushed = Err(error);
-                    state = self.state();
-                    break;
-                }
-            };
-            state.policy.push(piece, self.now());
-            self.changed.notify_all();
-        }
-        drop(state);
-        self.warn_invalid(invalid);
-        self.tell(discarded);
-        pushed.map(|()| gst::FlowSuccess::Ok)
-    }
-
-    fn warn_invalid(&self, at: Option<u64>) {
-        let Some(at) = at else { return };
-        if std::mem::replace(&mut self.state().warned, true) {
-            return;
-        }
-        gst::element_imp_warning!(
-            self,
-            gst::StreamError::Decode,
-            ("The text is not UTF-8 at byte {at}; what cannot be read is replaced by U+FFFD")
-        );
-    }
-
-    fn sink_event(&self, event: gst::Event) -> bool {
-        use gst::EventView as V;
-        gst::log!(CAT, imp = self, "{event:?}");
-        match event.view() {
-            V::FlushStart(_) => {
-                let mut state = self.state();
-                state.sink_flushing = true;
-                state.decoder.restart();
-                drop(state);
-                self.changed.notify_all();
-                if let Some(hooks) = self.hooks.get() {
-                    (hooks.flush)();
-                }
-                true
-            }
-            V::FlushStop(_) => {
-                let mut state = self.state();
-                state.sink_flushing = false;
-                state.segment = gst::Segment::new();
-                true
-            }
-            V::StreamStart(_) => {
-                let mut state = self.state();
-                let rest = state.decoder.finish();
-                state.policy.push(rest, self.now());
-                let discarded = if state.policy.at_eos() {
-                    state.started = false;
-                    state.segment_sent = false;
-                    state.policy.restart()
-                } else {
-                    state.policy.boundary()
-                };
-                state.decoder.restart();
-                state.warned = false;
-                drop(state);
-                self.changed.notify_all();
-                self.tell(discarded);
-                true
-            }
-            V::Segment(segment) => self.sink_segment(segment.segment()),
-            V::Eos(_) => {
-                let mut state = self.state();
-                let rest = state.decoder.finish();
-                state.policy.push(rest, self.now());
-                let invalid = state.decoder.take_first_invalid();
-                let discarded = state.policy.eos();
-                drop(state);
-                self.changed.notify_all();
-                self.warn_invalid(invalid);
-                self.tell(discarded);
-                true
-            }
-            V::CustomDownstream(_) => {
-                if let Some(begin) = UtteranceBegin::from_event(&event) {
-                    let mut state = self.state();
-                    let discarded = state.policy.begin(&begin.utterance_id);
-                    drop(state);
-                    self.changed.notify_all();
-                    self.tell(discarded);
-                } else if UtteranceEnd::from_event(&event).is_some() {
-                    let mut state = self.state();
-                    let rest = state.decoder.finish();
-                    state.policy.push(rest, self.now());
-                    let discarded = state.policy.boundary();
-                    drop(state);
-                    self.changed.notify_all();
-                    self.tell(discarded);
-                } else {
-                    self.state().policy.other(event);
-                    self.changed.notify_all();
-                }
-                true
-            }
-            V::CustomDownstreamSticky(_) | V::SinkMessage(_) => {
-                self.state().policy.other(event);
-                self.changed.notify_all();
-                true
-            }
-            V::CustomDownstreamOob(_) => self.srcpad.push_event(event),
-            // The queue makes caps, segments and everything else of its own stream itself.
-            _ => true,
-        }
-    }
-
-    fn sink_segment(&self, segment: &gst::Segment) -> bool {
-        if (segment.rate() - 1.0).abs() > f64::EPSILON {
-            gst::element_imp_error!(
-                self,
-                gst::StreamError::Format,
-                (
-                    "Text cannot be spoken at playback rate {}: seek with rate 1, and set the property `rate` for faster or slower speech",
-                    segment.rate()
-                )
-            );
-            return false;
-        }
-        self.state().segment = segment.clone();
-        true
     }
 
     fn src_event(&self, event: gst::Event) -> bool {
@@ -655,7 +291,7 @@ fn apply(state: &mut State, config: &Config) {
         .configure(config.after_interruption, config.max_delay);
 }
 
-fn text_caps() -> gst::Caps {
+pub(super) fn text_caps() -> gst::Caps {
     gst::Caps::builder("text/x-raw")
         .field("format", "utf8")
         .build()

@@ -8,7 +8,9 @@
 
 mod decode;
 mod imp;
+mod intake;
 pub mod policy;
+mod task;
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 use policy::{AfterInterruption, Discarded, Dropped};
