@@ -22,6 +22,10 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # from what this tree has built.
 GSTENV  = GST_PLUGIN_PATH="$(TARGET)/debug$${GST_PLUGIN_PATH:+:$$GST_PLUGIN_PATH}" GST_REGISTRY="$(TARGET)/registry.bin"
 
+# A sound server, or a card that nobody serves.
+HAS_SOUND = { [ -n "$${PULSE_SERVER:-}" ] || [ -S "$${XDG_RUNTIME_DIR:-/run/user/$$(id -u)}/pulse/native" ] \
+    || grep -q '^ *[0-9]' /proc/asound/cards 2>/dev/null; }
+
 .PHONY: help run test lint bench install build setup-run setup-test
 
 help: ## this page
@@ -52,9 +56,15 @@ run: setup-run build ## a long text is read, a caller speaks up, the mouth stops
 	    $(GSTENV) "$(TARGET)/debug/caller-recording" --wav out/caller.wav --labels out/caller.json
 	    caller=(--caller out/caller.wav --labels out/caller.json)
 	fi
+	quiet=($(if $(QUIET),--quiet))
+	# A machine without a sound device shows and draws what others hear.
+	if [ -z "$(QUIET)$(MIC)" ] && ! $(HAS_SOUND); then
+	    echo 'no sound device here: nothing is heard, out/heard.wav has it (QUIET=1 does the same elsewhere)'
+	    quiet=(--quiet)
+	fi
 	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${caller[@]}" \
 	    --heard out/heard.wav --timeline=out/timeline.txt --html out/barge-in.html \
-	    $(if $(QUIET),--quiet) $(if $(VOICE),voice=$(VOICE))
+	    "$${quiet[@]}" $(if $(VOICE),voice=$(VOICE))
 
 test: setup-test ## build, lint and every test; prints the time and memory they took
 	@start=$$SECONDS

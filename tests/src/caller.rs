@@ -52,6 +52,8 @@ pub struct Plan {
     pub speech: Vec<(Duration, Recording)>,
     /// When somebody coughs.
     pub coughs: Vec<Duration>,
+    /// When somebody makes a sound too short for a word: 130 ms of a recording.
+    pub murmurs: Vec<(Duration, Recording)>,
     /// Equal seeds give equal recordings.
     pub seed: u64,
 }
@@ -66,6 +68,7 @@ impl Plan {
             speech_db: -26.0,
             speech: Vec::new(),
             coughs: Vec::new(),
+            murmurs: Vec::new(),
             seed: 1,
         }
     }
@@ -79,6 +82,12 @@ impl Plan {
     /// Somebody coughs at `at`, as loud as the speech.
     pub fn cough(mut self, at: Duration) -> Self {
         self.coughs.push(at);
+        self
+    }
+
+    /// Somebody murmurs with the voice of `recording` at `at`: speech, but not held.
+    pub fn murmur(mut self, at: Duration, recording: &Recording) -> Self {
+        self.murmurs.push((at, recording.clone()));
         self
     }
 
@@ -108,12 +117,35 @@ impl Plan {
             let cough = noise::cough(level as f32 * 4.0, &mut random);
             signal::add(&mut all, &cough, samples(*at));
         }
+        for (at, recording) in &self.murmurs {
+            let mut murmur = syllable(recording, samples(Duration::from_millis(130)));
+            let now = signal::rms(&murmur);
+            signal::scale(&mut murmur, (1.3 * level / now) as f32);
+            signal::add(&mut all, &murmur, samples(*at));
+        }
         labels.sort_by(|a, b| a.start.total_cmp(&b.start));
         Caller {
             samples: all,
             labels,
         }
     }
+}
+
+/// The loudest stretch of `length` samples, faded in over 10 ms and out over 20.
+fn syllable(recording: &Recording, length: usize) -> Vec<f32> {
+    let speech = recording.speech();
+    let length = length.min(speech.len());
+    let places = (0..=speech.len() - length).step_by(RATE as usize / 100);
+    let loudness = |at: &usize| signal::rms(&speech[*at..at + length]);
+    let at = places
+        .max_by(|a, b| loudness(a).total_cmp(&loudness(b)))
+        .unwrap_or(0);
+    let fade = |n: usize, ms: usize| (n as f32 / (RATE as usize * ms / 1000) as f32).min(1.0);
+    speech[at..at + length]
+        .iter()
+        .enumerate()
+        .map(|(n, sample)| sample * fade(n, 10) * fade(length - n, 20))
+        .collect()
 }
 
 /// A duration in samples at [`RATE`].

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Writes the caller of `make run`: somebody coughs while a text is read, then speaks up.
+//! Writes the caller of `make run`: somebody coughs while a text is read, murmurs, then speaks up.
 
 #![allow(clippy::print_stdout)]
 
@@ -27,8 +27,11 @@ struct Arguments {
     #[arg(long, default_value_t = 8.0)]
     speech: f64,
     /// When somebody coughs, in seconds; negative: never.
-    #[arg(long, default_value_t = 4.0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 3.0, allow_negative_numbers = true)]
     cough: f64,
+    /// When somebody makes a sound too short for a word, in seconds; negative: never.
+    #[arg(long, default_value_t = 5.0, allow_negative_numbers = true)]
+    murmur: f64,
     /// Level of the speech over the noise, in dB.
     #[arg(long, default_value_t = 20.0)]
     snr: f64,
@@ -56,6 +59,9 @@ fn main() -> Result<()> {
     plan.seed = arguments.seed;
     if arguments.cough >= 0.0 {
         plan = plan.cough(seconds(arguments.cough, "cough")?);
+    }
+    if arguments.murmur >= 0.0 {
+        plan = plan.murmur(seconds(arguments.murmur, "murmur")?, &speech[2]);
     }
     let caller = plan.record();
     caller.write_wav(&arguments.wav)?;
