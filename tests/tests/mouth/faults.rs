@@ -225,3 +225,25 @@ fn an_element_that_belongs_to_another_bin_is_refused() {
     );
     line.mouth.set_property("audio-sink", None::<gst::Element>);
 }
+
+#[test]
+fn a_mouth_has_three_threads_of_its_own() {
+    let shape = "ttssink name=mouth synthesizer=tonetts audio-sink=\"fakesink sync=true\"";
+    let talking = |mut lines: Vec<Line>| {
+        for line in &mut lines {
+            line.say(&"alpha bravo charlie ".repeat(20));
+        }
+        for line in &mut lines {
+            line.expect_word("charlie");
+        }
+        process::thread_names()
+    };
+    // Other tests of this process may have mouths too: what counts is what there is once for each of many.
+    let names = talking((0..40).map(|_| Line::playing(shape)).collect());
+    let per_mouth: Vec<_> = names.iter().filter(|(_, count)| **count >= 40).collect();
+    assert_eq!(
+        per_mouth.len(),
+        3,
+        "text queue, synthesizer, playout: {names:?}"
+    );
+}
