@@ -99,6 +99,8 @@ pub trait Bindings {
     fn text_source(&mut self) -> Result<gst::Element, String>;
     /// An element with a sink pad for text.
     fn text_sink(&mut self) -> Result<gst::Element, String>;
+    /// Whether a sound device takes part, whose clock then sets the pace.
+    fn devices(&self) -> bool;
 }
 
 /// Why a plan could not be made into a pipeline.
@@ -174,11 +176,15 @@ impl Plan {
         self.elements.iter().find(|element| element.id == id)
     }
 
-    /// Makes one pipeline, in NULL, on the monotonic system clock.
+    /// Makes one pipeline, in NULL, on the monotonic system clock unless a sound device takes part.
     pub fn build(&self, bindings: &mut dyn Bindings) -> Result<gst::Pipeline, BuildError> {
         let pipeline = gst::Pipeline::new();
+        // A sound device that is made to follow another clock skips and stalls where its buffer is as short as a mouth's; it
+        // is left to set the pace, as gst-launch-1.0 leaves it.
         let clock = gst::SystemClock::obtain();
-        pipeline.use_clock(Some(&clock));
+        if !bindings.devices() {
+            pipeline.use_clock(Some(&clock));
+        }
         for planned in &self.elements {
             let element = self.make(planned, bindings)?;
             pipeline.add(&element).map_err(|err| BuildError {

@@ -153,6 +153,10 @@ impl Bindings for SayBindings {
     fn text_sink(&mut self) -> Result<gst::Element, String> {
         self.local.text_sink()
     }
+
+    fn devices(&self) -> bool {
+        self.local.devices()
+    }
 }
 
 impl Started for SayBindings {

@@ -77,6 +77,10 @@ impl Bindings for LocalBindings {
     fn text_sink(&mut self) -> Result<gst::Element, String> {
         make("fdsink fd=1 sync=true")
     }
+
+    fn devices(&self) -> bool {
+        !self.quiet
+    }
 }
 
 impl Started for LocalBindings {
