@@ -134,46 +134,6 @@ fn a_panic_of_the_synthesizer_is_an_error_message() {
     assert!(found.is_some());
 }
 
-/// Goes up and down this often, and afterwards as many threads and files are open as before.
-fn up_and_down(shape: &str, times: u32, speak: bool) {
-    let line = Line::new(shape);
-    let once = || {
-        line.pipeline.set_state(gst::State::Playing).unwrap();
-        if speak {
-            line.say("alpha bravo charlie");
-        }
-        line.pipeline.set_state(gst::State::Null).unwrap();
-        // What the bus holds would look like a leak.
-        line.pipeline.bus().unwrap().set_flushing(true);
-        line.pipeline.bus().unwrap().set_flushing(false);
-    };
-    (0..times / 4).for_each(|_| once());
-    let settle = || {
-        // Threads of GStreamer's pool go after a while without work.
-        std::thread::sleep(Duration::from_millis(100));
-        (process::threads(), process::fds(), process::rss_kib())
-    };
-    let before = settle();
-    (0..times).for_each(|_| once());
-    let after = settle();
-    assert!(after.0 <= before.0 + 6, "threads: {before:?} {after:?}");
-    assert!(after.1 <= before.1 + 4, "files: {before:?} {after:?}");
-    assert!(
-        after.2 <= before.2 + 8 * 1024,
-        "memory in KiB: {before:?} {after:?}"
-    );
-}
-
-#[test]
-fn a_thousand_times_from_null_to_playing_leaves_nothing_behind() {
-    up_and_down(
-        "audiotestsrc is-live=true ! testear name=ears ! fakesink \
-         ttssink name=mouth synthesizer=tonetts interrupted-by=ears audio-sink=fakesink",
-        1000,
-        true,
-    );
-}
-
 #[test]
 fn a_mouth_that_is_dropped_is_gone() {
     line::init();
