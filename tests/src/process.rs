@@ -73,6 +73,30 @@ pub fn cpu_seconds() -> f64 {
     ticks as f64 / 100.0
 }
 
+/// Runs the calling test once more in a process of its own, where nobody else starts threads,
+/// opens files or takes memory. To be the first thing of a test that counts them:
+/// `if process::alone() { return; }`. True where the other process has done all of it, and well.
+pub fn alone() -> bool {
+    const MARK: &str = "DUPLEX_TEST_ALONE";
+    let thread = std::thread::current();
+    let Some(test) = thread.name().filter(|name| *name != "main") else {
+        return false; // one test after the other: nobody else is here
+    };
+    if std::env::var_os(MARK).is_some() {
+        return false;
+    }
+    let own = std::env::current_exe().expect("a process has a file");
+    let output = std::process::Command::new(own)
+        .args(["--exact", test, "--nocapture"])
+        .env(MARK, "1")
+        .output()
+        .expect("a test starts");
+    let told = crate::plugins::told(&output);
+    assert!(output.status.success(), "alone: {told}");
+    assert!(told.contains("1 passed"), "{test} did not run: {told}");
+    true
+}
+
 /// One process as the system lists it.
 #[derive(Clone, Debug)]
 pub struct Listed {
