@@ -75,7 +75,7 @@ test: setup-test ## build, lint and every test; prints the time and memory they 
 	$(CARGO) test --workspace $(TESTS) --no-run
 	built=$$((SECONDS - start))
 	$(GSTENV) G_DEBUG=fatal_criticals RUST_BACKTRACE=1 RUST_TEST_THREADS="$${RUST_TEST_THREADS:-2}" \
-	    "$(TARGET)/debug/measured" --limit-mb 1024 -- $(CARGO) test --workspace $(TESTS)
+	    "$(TARGET)/debug/measured" --limit-mb 1024 -- $(CARGO) test --workspace --no-fail-fast $(TESTS)
 	echo "build and lint: $$built s, all together: $$((SECONDS - start)) s"
 
 lint: setup-test lint-only ## formatting, clippy, licences

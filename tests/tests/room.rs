@@ -283,7 +283,8 @@ fn the_agent_never_interrupts_itself_and_callers_always_do() {
     );
     for line in &lines[..alone] {
         assert_eq!(line.interrupted, [] as [f64; 0], "{}", line.name);
-        assert_eq!(line.paused, 0, "{}", line.name);
+        // What noise alone may do in a minute, an echo may do too: pause, and go on with no word lost.
+        assert!(line.paused <= 2, "{}: {} pauses", line.name, line.paused);
     }
     for line in &lines[alone..] {
         let label = &line.caller.labels[0];
