@@ -24,8 +24,10 @@ use crate::interruption::Interruption;
 const RISE: Duration = Duration::from_millis(5);
 /// Speech that is this late against its render time waits in silence for the clock instead of being rushed out.
 const RESYNC: Nanos = 40_000_000;
-/// A stall that is longer leaves a hole in the timestamps instead of a burst of silence.
-const HOLE: Nanos = 1_000_000_000;
+/// A stall that is longer leaves a hole in the timestamps instead of a burst of silence. Shorter ones must not: a sound
+/// device that began late plays the hole too, which blocks the next push for as long, and so on for ever; of a burst
+/// it drops what is late, and takes the chance to adjust its clock with each buffer.
+const HOLE: Nanos = 10_000_000_000;
 /// Holes in the synthesizer's timestamps up to this are filled with silence.
 const MAX_INPUT_HOLE: Nanos = 10_000_000_000;
 /// Timestamps of the synthesizer may be off by this much without meaning anything.
@@ -197,9 +199,13 @@ impl Core {
         &self.config
     }
 
-    /// From a timestamp to when its sample is rendered.
+    /// From a timestamp to when its sample is rendered. A sink that aligns each frame with the one before keeps to
+    /// the old latency, which may be none at all from before it knew its format: a change is a discontinuity.
     pub fn set_latency(&mut self, latency: Nanos) {
-        self.latency = latency;
+        if self.latency != latency {
+            self.latency = latency;
+            self.timeline.interrupt();
+        }
     }
 
     /// From a timestamp to when its sample is rendered.

@@ -58,6 +58,11 @@ impl Timeline {
         self.discont = true;
     }
 
+    /// The next frame is marked as a discontinuity.
+    pub fn interrupt(&mut self) {
+        self.discont = true;
+    }
+
     /// Goes on at the same time with another rate.
     pub fn set_rate(&mut self, rate: u32) {
         let cursor = self.cursor();

@@ -19,6 +19,9 @@ use super::{
 const BUFFER_TIME: i64 = 40_000;
 const LATENCY_TIME: i64 = 10_000;
 
+/// What every sink of GstBaseSink adds to a live pipeline's latency where nobody says otherwise.
+const USUAL_PROCESSING_DEADLINE: gst::ClockTime = gst::ClockTime::from_mseconds(20);
+
 const NO_DEVICE: &str =
     "no sound device: start PulseAudio or PipeWire, or set audio-sink=\"fakesink sync=true\"";
 
@@ -304,12 +307,17 @@ impl TtsSink {
         }
     }
 
-    /// An element has come into the bin, however deep: no sink in here waits for a first buffer.
+    /// An element has come into the bin, however deep: no sink in here waits for a first buffer, and
+    /// none adds time for decoders that are not here.
     pub(super) fn tame(&self, element: &gst::Element) {
-        if let Some(sink) = element.downcast_ref::<gst_base::BaseSink>()
-            && sink.is_async()
-        {
-            sink.set_async(false);
+        if let Some(sink) = element.downcast_ref::<gst_base::BaseSink>() {
+            if sink.is_async() {
+                sink.set_async(false);
+            }
+            // Frames of 10 ms would each block the push for as long. Whoever chose a time keeps it.
+            if sink.processing_deadline() == USUAL_PROCESSING_DEADLINE {
+                sink.set_processing_deadline(gst::ClockTime::ZERO);
+            }
         }
         let chosen = {
             let chain = self.chain();

@@ -95,7 +95,7 @@ fn an_underrun_is_a_due_frame_of_an_open_utterance_without_sound() {
 
 #[test]
 fn a_stall_is_counted_and_does_not_swallow_speech() {
-    for stall in [15, 35, 200, 3_000] {
+    for stall in [15, 35, 200, 3_000, 12_000] {
         let mut world = world(|_| ());
         world.core.begin("a");
         let source: Vec<i16> = (0..8_000).map(|p| Script::sample(0, p, 4_000)).collect();
@@ -115,7 +115,7 @@ fn a_stall_is_counted_and_does_not_swallow_speech() {
             .skip(1)
             .filter(|(_, f)| f.discont)
             .count();
-        assert_eq!(holes > 0, stall > 1_000, "{stall} ms");
+        assert_eq!(holes > 0, stall > 10_000, "{stall} ms");
         // Not far behind the clock any more, once it has recovered.
         let (at, frame) = world.frames.iter().rfind(|(_, f)| f.speech).unwrap();
         assert!(*at <= frame.pts + 45 * MS, "{stall} ms");
