@@ -153,7 +153,10 @@ fn a_stop_leaves_within_a_frame_of_the_decision() {
 
 #[test]
 fn paused_freezes_the_position_and_a_new_base_time_is_a_discontinuity() {
-    let (rig, clock) = rig("fakesink sync=true", &[("a", "one two three four")]);
+    let (rig, clock) = rig(
+        "fakesink sync=true processing-deadline=0",
+        &[("a", "one two three four")],
+    );
     run(&clock, "two", || word(&rig, "two"));
     // Running time stands still in PAUSED: what follows follows on.
     rig.pipeline.set_state(gst::State::Paused).unwrap();

@@ -11,7 +11,7 @@ use super::rig::*;
 
 #[test]
 fn silence_flows_before_any_text() {
-    let rig = Rig::new("fakesink sync=true");
+    let rig = Rig::new("fakesink sync=true processing-deadline=0");
     rig.play();
     let out = rig.wait("ten frames", |r| Some(r.out()).filter(|o| o.len() >= 10));
     assert!(out[0].discont);

@@ -104,9 +104,14 @@ fn a_stall_is_counted_and_does_not_swallow_speech() {
         world.core.end();
         world.run(100 * MS);
         world.now += stall * MS;
-        world.run(6_000 * MS);
+        world.run(20_000 * MS);
         let speech: Vec<i16> = world.out.iter().copied().filter(|&s| s != 0).collect();
-        assert_eq!(speech, source, "{stall} ms");
+        assert!(
+            speech == source,
+            "{stall} ms: {} samples of {}",
+            speech.len(),
+            source.len()
+        );
         let stats = world.core.stats();
         assert_eq!(stats.late > 0, stall > 12, "{stall} ms: {stats:?}");
         let holes = world
@@ -119,6 +124,24 @@ fn a_stall_is_counted_and_does_not_swallow_speech() {
         // Not far behind the clock any more, once it has recovered.
         let (at, frame) = world.frames.iter().rfind(|(_, f)| f.speech).unwrap();
         assert!(*at <= frame.pts + 45 * MS, "{stall} ms");
+    }
+}
+
+#[test]
+fn another_latency_is_a_discontinuity_without_a_hole() {
+    let mut world = world(|_| ());
+    world.run(50 * MS);
+    world.core.set_latency(30 * MS);
+    world.run(100 * MS);
+    world.core.set_latency(30 * MS);
+    world.run(150 * MS);
+    let marked = world.frames.iter().filter(|(_, f)| f.discont).count();
+    assert_eq!(
+        marked, 2,
+        "the first frame, and the first of the new latency"
+    );
+    for pair in world.frames.windows(2) {
+        assert_eq!(pair[0].1.pts + pair[0].1.duration, pair[1].1.pts);
     }
 }
 
