@@ -21,7 +21,7 @@ use crate::report::{Report, p99};
 const WARM_UP: Duration = Duration::from_secs(5);
 
 pub fn measure(report: &mut Report, counts: &[usize], seconds: u64) -> Result<()> {
-    memory(report)?;
+    one_more(report)?;
     for count in counts {
         speaking(report, *count, seconds)?;
     }
@@ -145,7 +145,6 @@ fn stop(pipelines: Vec<Speaker>) -> Result<()> {
 
 fn speaking(report: &mut Report, count: usize, seconds: u64) -> Result<()> {
     report.floor(&format!("before {count} pipelines"), count);
-    let threads = process::threads();
     let lateness = Arc::new(Lateness::new());
     let mut pipelines = Vec::new();
     for n in 0..count {
@@ -171,7 +170,6 @@ fn speaking(report: &mut Report, count: usize, seconds: u64) -> Result<()> {
     lateness.on.store(false, Ordering::Relaxed);
     let cpu = (process::cpu_seconds() - cpu) / seconds as f64;
     let more = underruns() - before;
-    let each = (process::threads() - threads) as f64 / count as f64;
     let found = lateness.percentiles();
     report.row(
         &format!("{count} pipelines speaking at once: lateness of a frame"),
@@ -180,23 +178,24 @@ fn speaking(report: &mut Report, count: usize, seconds: u64) -> Result<()> {
         &[p99(10.0, 10.0)],
     );
     report.single(&format!("  {count}: underruns"), "", more as f64, 0.0, 0.0);
-    report.single(&format!("  {count}: threads of each"), "", each, 3.0, 3.0);
     report.note(&format!("  {count}: processor"), format!("{cpu:.2} cores"));
     stop(pipelines)?;
     report.floor(&format!("after {count} pipelines"), count);
     Ok(())
 }
 
-/// Slope of PSS between 10 and 110 pipelines, while they speak.
-fn memory(report: &mut Report) -> Result<()> {
+/// What one more costs: slopes of PSS and of threads between 10 and 110 pipelines, while they speak.
+fn one_more(report: &mut Report) -> Result<()> {
     let mut pipelines = Vec::new();
     let mut sizes = Vec::new();
+    let mut threads = Vec::new();
     for count in [10, 110] {
         while pipelines.len() < count {
             pipelines.push(speaker(pipelines.len())?);
         }
         std::thread::sleep(WARM_UP);
         sizes.push(process::pss_kib() as f64 / 1024.0);
+        threads.push(process::threads() as f64);
     }
     stop(pipelines)?;
     report.single(
@@ -205,6 +204,13 @@ fn memory(report: &mut Report) -> Result<()> {
         (sizes[1] - sizes[0]) / 100.0,
         1.0,
         0.5,
+    );
+    report.single(
+        "threads of one more speaking pipeline (10 to 110)",
+        "",
+        (threads[1] - threads[0]) / 100.0,
+        3.0,
+        3.0,
     );
     Ok(())
 }
