@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::detector::{Analyzer, Samples, Score};
 use crate::echo::{EchoGate, FarFrame};
+use crate::samples::frames_to_time;
 use crate::segmenter::{Event, Kind, MS, Phase, Segmenter};
 use crate::settings::{Engine, Settings, TwoPhase};
 
@@ -83,11 +84,6 @@ impl Meter {
         (self.sum, self.count) = (0.0, 0);
         Some(level)
     }
-}
-
-/// Nanoseconds that `frames` last.
-fn frames_to_time(frames: u64, rate: u64) -> u64 {
-    (u128::from(frames) * 1_000_000_000 / u128::from(rate.max(1))) as u64
 }
 
 /// The audio in use: what is rebuilt when the format changes.

@@ -11,6 +11,7 @@ mod echo;
 mod samples;
 mod segmenter;
 mod settings;
+mod sync;
 mod vad;
 mod vadsrc;
 mod voice;

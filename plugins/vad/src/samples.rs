@@ -56,6 +56,11 @@ pub(crate) fn convert(format: AudioFormat, data: &[u8], out: &mut Vec<f32>) {
     }
 }
 
+/// Nanoseconds that `frames` last.
+pub(crate) fn frames_to_time(frames: u64, rate: u64) -> u64 {
+    (u128::from(frames) * 1_000_000_000 / u128::from(rate.max(1))) as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use gst::prelude::*;
 mod gate;
 mod imp;
 mod reference;
+mod stream;
 
 glib::wrapper! {
     /// Finds speech in the audio that passes.

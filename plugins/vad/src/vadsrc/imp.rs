@@ -22,7 +22,7 @@
  * ```
  */
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock};
+use std::sync::{LazyLock, Mutex, OnceLock};
 
 use gst::glib;
 use gst::glib::subclass::Signal;
@@ -31,6 +31,7 @@ use gst::subclass::prelude::*;
 
 use super::Pace;
 use super::intake::Intake;
+use crate::sync::lock;
 use crate::vad::Vad;
 use crate::{echo, samples, settings, voice};
 
@@ -81,12 +82,6 @@ pub struct VadSrc {
     /// A default source is being tried: what it has to complain of becomes our own sentence.
     trying: AtomicBool,
     complained: AtomicBool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// A probe name that no other element of this process has.

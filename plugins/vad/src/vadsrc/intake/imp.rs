@@ -6,17 +6,20 @@
 //! last round before it pushes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::sync::{LazyLock, Mutex};
 
 use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
 use super::super::Pace;
+use super::filler::SILENCE;
 use super::waiter::{Flushing, Playing, Waiter};
+use crate::samples::frames_to_time;
 use crate::segmenter::MS;
+use crate::sync::lock;
 
-static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
         "vadsrc-intake",
         gst::DebugColorFlags::empty(),
@@ -26,11 +29,9 @@ static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
 
 /// Paced audio is released in pieces of this length.
 const PIECE: u64 = 10 * MS;
-/// Silence between callers is sent in pieces of this length.
-const SILENCE: u64 = 20 * MS;
 /// A paced source that is later than this has not been heard on time; it goes on from now, as a
 /// microphone would.
-const LATE: u64 = 100 * MS;
+pub(super) const LATE: u64 = 100 * MS;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Settings {
@@ -40,7 +41,7 @@ struct Settings {
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     segment: gst::FormattedSegment<gst::ClockTime>,
     info: Option<gst_audio::AudioInfo>,
     /// Whether the source is to be paced; unknown until it was asked.
@@ -50,12 +51,12 @@ struct State {
     /// The source's position in nanoseconds of its segment, for buffers without timestamp.
     position: u64,
     /// A caller's buffers flow; his events have been forwarded.
-    caller: bool,
+    pub caller: bool,
     /// The next buffer follows a break.
     discont: bool,
-    stream_started: bool,
+    pub stream_started: bool,
     /// Running time at which the next piece of silence begins.
-    silence: u64,
+    pub silence: u64,
 }
 
 impl Default for State {
@@ -75,20 +76,14 @@ impl Default for State {
 }
 
 pub struct Intake {
-    sinkpad: gst::Pad,
-    srcpad: gst::Pad,
+    pub(super) sinkpad: gst::Pad,
+    pub(super) srcpad: gst::Pad,
     settings: Mutex<Settings>,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     waiter: Waiter,
     /// Cuts the filler's waits short, and only those.
-    filler: Waiter,
-    filling: AtomicBool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub(super) filler: Waiter,
+    pub(super) filling: AtomicBool,
 }
 
 impl From<Flushing> for gst::FlowError {
@@ -102,7 +97,7 @@ impl Intake {
         *lock(&self.settings) = Settings { pace, callers };
     }
 
-    fn callers(&self) -> bool {
+    pub(super) fn callers(&self) -> bool {
         lock(&self.settings).callers
     }
 
@@ -153,7 +148,7 @@ impl Intake {
         let mut at = 0;
         while at < size {
             let end = (at + frames_per_piece * bpf).min(size);
-            let next = start + frames_to_time((end / bpf) as u64, info.rate());
+            let next = start + frames_to_time((end / bpf) as u64, info.rate().into());
             let mut piece = buffer
                 .copy_region(gst::BufferCopyFlags::all(), at..end)
                 .map_err(|_| gst::FlowError::Error)?;
@@ -320,115 +315,6 @@ impl Intake {
         self.srcpad.push_event(event)
     }
 
-    // Silence between callers.
-
-    fn start_filler(&self) {
-        if !self.callers() || lock(&self.state).caller {
-            return;
-        }
-        if self.filling.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        self.filler.set_flushing(false);
-        let this = self.downgrade();
-        let started = self.srcpad.start_task(move || {
-            if let Some(this) = this.upgrade() {
-                this.fill();
-            }
-        });
-        if started.is_err() {
-            self.filling.store(false, Ordering::SeqCst);
-            gst::error!(CAT, imp = self, "No silence: the task does not start");
-        }
-    }
-
-    /// Afterwards the filler does not push.
-    fn stop_filler(&self) {
-        if self.filling.swap(false, Ordering::SeqCst) {
-            self.filler.set_flushing(true);
-            // Waits for the round in progress.
-            let _ = self.srcpad.pause_task();
-        }
-    }
-
-    fn fill(&self) {
-        if self.fill_once().is_err() {
-            // Waits for a restart, or for the element's end.
-            self.filling.store(false, Ordering::SeqCst);
-            let _ = self.srcpad.pause_task();
-        }
-    }
-
-    fn fill_once(&self) -> Result<(), gst::FlowError> {
-        let now = self.filler.playing()?.now();
-        let info = self.greet()?;
-        let start = {
-            let mut state = lock(&self.state);
-            if state.silence + LATE < now {
-                state.silence = now;
-            }
-            let start = state.silence;
-            state.silence += SILENCE;
-            start
-        };
-        self.filler.until(start + SILENCE)?;
-        let frames = u64::from(info.rate()) * SILENCE / (1000 * MS);
-        let mut data = vec![0u8; frames as usize * info.bpf() as usize];
-        info.format_info().fill_silence(&mut data);
-        let mut buffer = gst::Buffer::from_mut_slice(data);
-        {
-            let buffer = buffer.make_mut();
-            buffer.set_pts(gst::ClockTime::from_nseconds(start));
-            buffer.set_duration(gst::ClockTime::from_nseconds(SILENCE));
-            buffer.set_flags(gst::BufferFlags::GAP);
-        }
-        self.srcpad.push(buffer).map(|_| ())
-    }
-
-    /// Sends what must precede silence, and says in which format it is.
-    fn greet(&self) -> Result<gst_audio::AudioInfo, gst::FlowError> {
-        if !std::mem::replace(&mut lock(&self.state).stream_started, true) {
-            let id = self.srcpad.create_stream_id(&*self.obj(), Some("callers"));
-            let event = gst::event::StreamStart::builder(id.as_str())
-                .group_id(gst::GroupId::next())
-                .build();
-            self.srcpad.push_event(event);
-        }
-        let current = self.srcpad.current_caps();
-        let caps = current.clone().or_else(|| {
-            // 48 kHz mono where downstream has no other wish.
-            let mut caps = self.srcpad.allowed_caps()?;
-            if caps.is_any() || caps.is_empty() {
-                caps = crate::samples::template_caps();
-            }
-            caps.truncate();
-            let s = caps.make_mut().structure_mut(0)?;
-            s.fixate_field_nearest_int("rate", 48_000);
-            s.fixate_field_nearest_int("channels", 1);
-            s.fixate_field_str("format", "S16LE");
-            caps.fixate();
-            Some(caps)
-        });
-        let info = caps
-            .as_ref()
-            .and_then(|caps| gst_audio::AudioInfo::from_caps(caps).ok())
-            .ok_or(gst::FlowError::NotNegotiated)?;
-        if current.is_none()
-            && let Some(caps) = &caps
-        {
-            self.srcpad.push_event(gst::event::Caps::new(caps));
-        }
-        let plain = gst::FormattedSegment::<gst::ClockTime>::new();
-        let has_plain = self
-            .srcpad
-            .sticky_event::<gst::event::Segment>(0)
-            .is_some_and(|event| *event.segment() == *plain.upcast_ref());
-        if !has_plain {
-            self.srcpad.push_event(gst::event::Segment::new(&plain));
-        }
-        Ok(info)
-    }
-
     fn src_query(&self, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {
         if let gst::QueryViewMut::Latency(latency) = query.view_mut() {
             let callers = self.callers();
@@ -443,11 +329,6 @@ impl Intake {
         }
         gst::Pad::query_default(pad, Some(&*self.obj()), query)
     }
-}
-
-/// Nanoseconds that `frames` last.
-fn frames_to_time(frames: u64, rate: u32) -> u64 {
-    (u128::from(frames) * 1_000_000_000 / u128::from(rate.max(1))) as u64
 }
 
 /// The source's segment, later by the shift.
@@ -497,13 +378,22 @@ impl ObjectSubclass for Intake {
                 Intake::catch_panic_pad_function(parent, || false, |i| i.src_query(pad, query))
             })
             .activatemode_function(|pad, parent, mode, active| {
-                if !active && mode == gst::PadMode::Push {
-                    if let Some(intake) = parent.and_then(|p| p.downcast_ref::<super::Intake>()) {
-                        intake.imp().filler.set_flushing(true);
-                    }
-                    let _ = pad.stop_task();
-                }
-                Ok(())
+                Intake::catch_panic_pad_function(
+                    parent,
+                    || {
+                        Err(gst::loggable_error!(
+                            CAT,
+                            "panicked while a pad was activated"
+                        ))
+                    },
+                    |intake| {
+                        if !active && mode == gst::PadMode::Push {
+                            intake.filler.set_flushing(true);
+                            let _ = pad.stop_task();
+                        }
+                        Ok(())
+                    },
+                )
             })
             .flags(gst::PadFlags::PROXY_CAPS)
             .build();

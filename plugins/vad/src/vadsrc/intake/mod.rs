@@ -7,6 +7,7 @@
 use gst::glib;
 use gst::subclass::prelude::*;
 
+mod filler;
 mod imp;
 mod waiter;
 
