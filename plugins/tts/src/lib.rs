@@ -9,6 +9,7 @@
 pub mod interruption;
 #[doc(hidden)]
 pub mod playout;
+mod sync;
 mod ttssink;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {

@@ -10,7 +10,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, MutexGuard},
+    sync::Mutex,
 };
 
 use duplex_textpad::events::Interrupted;
@@ -20,7 +20,10 @@ use super::{
     imp::{CAT, TtsSink},
     textqueue::policy::{Discarded, Dropped, Unheard},
 };
-use crate::playout::{self, Command, Notice, Reason};
+use crate::{
+    playout::{self, Command, Notice, Reason},
+    sync::lock,
+};
 
 /// Something to do, in its turn.
 pub enum Job {
@@ -52,10 +55,6 @@ pub struct Control {
     pending: Mutex<Option<Pending>>,
     /// Told, but not final: the text of this utterance still arrives, and is discarded.
     open: Mutex<Option<(String, Interrupted)>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 fn time(nanos: playout::Nanos) -> Option<gst::ClockTime> {
@@ -95,7 +94,7 @@ impl TtsSink {
                 gst::element_imp_error!(
                     self,
                     gst::LibraryError::Failed,
-                    ("A handler of the mouth's signals or messages panicked")
+                    ("Telling what was played panicked; this is a fault of the program, please report it")
                 );
             }
         }

@@ -25,7 +25,10 @@ use super::{
     settings::{self, Settings},
     textqueue::{Hooks, TextQueue},
 };
-use crate::playout::{Command, Reason, element::Playout};
+use crate::{
+    playout::{Command, Reason, element::Playout},
+    sync::lock,
+};
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -43,10 +46,6 @@ pub struct TtsSink {
     settings: Mutex<Settings>,
     chain: Mutex<Chain>,
     ears: Mutex<Ears>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 impl TtsSink {
@@ -206,7 +205,7 @@ impl ObjectImpl for TtsSink {
                     .run_last()
                     .class_handler(move |values| {
                         if let Ok(element) = values[0].get::<super::TtsSink>() {
-                            act(element.imp());
+                            element.imp().catch_panic(|| (), &act);
                         }
                         None
                     })
@@ -244,7 +243,9 @@ impl ObjectImpl for TtsSink {
                             .get::<super::TtsSink>()
                             .ok()
                             .zip(values[1].get::<Option<String>>().ok().flatten())
-                            .and_then(|(element, text)| element.imp().say(&text));
+                            .and_then(|(element, text)| {
+                                element.imp().catch_panic(|| None, |this| this.say(&text))
+                            });
                         Some(id.to_value())
                     })
                     .build(),

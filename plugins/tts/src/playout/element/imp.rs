@@ -3,7 +3,7 @@
 //! Locks: `state` is the queue and all that goes with it, `listeners` is who is told, and the waker has one of its own.
 //! None is taken while another is held, and none is held over a push, a query, a wait or a call of a listener.
 
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard};
+use std::sync::{Condvar, LazyLock, Mutex};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
@@ -11,6 +11,7 @@ use super::{FrameListener, Listener, mailbox::Mailbox, pads, waker::Waker};
 use crate::{
     interruption::Input,
     playout::{Config, Core, Frame, Nanos, Notice, Step, yields},
+    sync::lock,
 };
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
@@ -20,12 +21,6 @@ pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
         Some("Playout of ttssink"),
     )
 });
-
-/// A panic elsewhere does not make the queue unusable: whatever it interrupted, the sound goes on.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    yields::point();
-    mutex.lock().unwrap_or_else(|e| e.into_inner())
-}
 
 /// What PLAYING is measured by.
 #[derive(Clone, Debug)]

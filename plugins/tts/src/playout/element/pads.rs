@@ -6,8 +6,11 @@ use gst::{prelude::*, subclass::prelude::*};
 
 use duplex_textpad::events;
 
-use super::imp::{CAT, Playout, lock};
-use crate::playout::{FRAME, Frame, Mark, yields};
+use super::imp::{CAT, Playout};
+use crate::{
+    playout::{FRAME, Frame, Mark, yields},
+    sync::lock,
+};
 
 /// Where neither downstream nor the synthesizer has a wish.
 const DEFAULT_RATE: u32 = 48_000;

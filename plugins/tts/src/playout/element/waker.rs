@@ -12,8 +12,7 @@ use std::{
 
 use gst::prelude::*;
 
-use super::imp::lock;
-use crate::playout::yields;
+use crate::{playout::yields, sync::lock};
 
 /// One waiter, many wakers. A wake that comes before the wait ends the wait as well.
 #[derive(Debug, Default)]

@@ -17,6 +17,7 @@ use super::{
     decode::Decoder,
     policy::{AfterInterruption, Discarded, Dropped, Policy},
 };
+use crate::sync::lock;
 
 pub(super) static CAT: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new(
@@ -98,7 +99,7 @@ pub(super) type Guard<'a> = MutexGuard<'a, State>;
 
 impl TextQueue {
     pub(super) fn state(&self) -> Guard<'_> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
+        lock(&self.state)
     }
 
     pub(super) fn wait<'a>(&self, state: Guard<'a>) -> Guard<'a> {
@@ -125,7 +126,7 @@ impl TextQueue {
         let mut state = self.state();
         apply(&mut state, &config);
         drop(state);
-        *self.config.lock().unwrap_or_else(|e| e.into_inner()) = config;
+        *lock(&self.config) = config;
         self.changed.notify_all();
     }
 
@@ -248,11 +249,7 @@ impl TextQueue {
     }
 
     fn activate_src(&self, active: bool) -> Result<(), gst::LoggableError> {
-        let config = self
-            .config
-            .lock()
-            .unwrap_or_else(|e| e.into_inner())
-            .clone();
+        let config = lock(&self.config).clone();
         let mut state = self.state();
         let fresh = State {
             sink_flushing: state.sink_flushing,
