@@ -69,10 +69,10 @@ pub enum TwoPhase {
     #[enum_value(name = "While the far end (the agent) speaks", nick = "auto")]
     Auto,
     /// At any time.
-    #[enum_value(name = "Always: scores every 16 ms", nick = "always")]
+    #[enum_value(name = "Always: every 16 ms", nick = "always")]
     Always,
     /// At no time.
-    #[enum_value(name = "Never: scores every 32 ms", nick = "never")]
+    #[enum_value(name = "Never: every 32 ms", nick = "never")]
     Never,
 }
 
@@ -221,7 +221,7 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
     vec![
         glib::ParamSpecEnum::builder_with_default("engine", Engine::default())
             .nick("Engine")
-            .blurb("The detector that scores the audio")
+            .blurb("The detector that judges how much the audio resembles speech")
             .mutable_ready()
             .build(),
         glib::ParamSpecEnum::builder_with_default("mode", Mode::default())
@@ -232,14 +232,22 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
         threshold(
             "onset-threshold",
             "Onset Threshold",
-            "Speech probability (0-1) from which speech begins; -1: the engine's own \
-             (silero 0.7, earshot 0.6)",
+            &format!(
+                "Speech probability (0-1) from which speech begins; -1: the engine's own (silero \
+                 {}, earshot {})",
+                Kind::Silero.onset_threshold(),
+                Kind::Earshot.onset_threshold()
+            ),
         ),
         threshold(
             "silence-threshold",
             "Silence Threshold",
-            "Speech probability (0-1) below which speech that has begun pauses; -1: the engine's \
-             own (silero 0.5, earshot 0.6)",
+            &format!(
+                "Speech probability (0-1) below which speech that has begun pauses; -1: the \
+                 engine's own (silero {}, earshot {})",
+                Kind::Silero.off_threshold(),
+                Kind::Earshot.off_threshold()
+            ),
         ),
         duration(
             "min-speech-duration",
@@ -251,8 +259,8 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
         duration(
             "min-silence-duration",
             "Minimum Silence Duration",
-            "How long it must be silent for speech to have ended, in nanoseconds of stream time; \
-             shorter pauses are bridged",
+            "How long it must be silent for speech to have ended, in nanoseconds; shorter pauses \
+             belong to the speech",
             DEFAULT_MIN_SILENCE,
         ),
         duration(
@@ -265,8 +273,8 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
         glib::ParamSpecEnum::builder_with_default("two-phase", TwoPhase::default())
             .nick("Two-Phase Scoring")
             .blurb(
-                "When to score every 16 ms instead of every 32 ms: onsets are found about 10 ms \
-                 sooner, for twice the work (silero only)",
+                "When to judge the audio every 16 ms instead of every 32 ms: onsets are found about \
+                 10 ms sooner, for twice the work (engine=silero only)",
             )
             .mutable_playing()
             .build(),
@@ -281,7 +289,11 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             .build(),
         glib::ParamSpecDouble::builder("echo-margin")
             .nick("Echo Margin")
-            .blurb("How much louder than the expected echo a caller must be, in decibels")
+            .blurb(&format!(
+                "echo-gate=true: how much louder than the expected echo a caller must be, in \
+                 decibels (vadsrc with echo-cancel=true: {} unless set)",
+                echo::MARGIN_AFTER_AEC
+            ))
             .minimum(0.0)
             .maximum(60.0)
             .default_value(f64::from(echo::MARGIN))
@@ -296,9 +308,10 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
             .nick("Statistics")
             .blurb(
-                "Since READY: speech-time and silence-time (ns), onsets, started, cancelled, \
-                 ended, echo-rejected (scores held back by the echo gate), analysis-time \
-                 (microseconds per 10 ms of audio), state, echo-return-loss (dB), echo-delay (ns)",
+                "Since READY to PAUSED: speech-time and silence-time (ns), onsets, started, cancelled, \
+                 ended, echo-rejected (judgements of speech that the echo gate took for echo), analysis-time \
+                 (mean, in microseconds per 10 ms of audio), state (silence, tentative, speech), \
+                 echo-return-loss (dB), echo-delay (ns)",
             )
             .read_only()
             .build(),

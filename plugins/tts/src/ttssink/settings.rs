@@ -216,15 +216,15 @@ pub fn specs() -> &'static [glib::ParamSpec] {
             glib::ParamSpecObject::builder::<gst::Element>("synthesizer")
                 .nick("Synthesizer")
                 .blurb(
-                    "Element or bin that makes speech of text, counts from NULL to READY (default: \
-                     the one of the highest rank)",
+                    "Element or bin that makes speech of text; taken over on the way from NULL to READY \
+                     (default: the installed synthesizer of the highest rank)",
                 )
                 .mutable_ready()
                 .build(),
             glib::ParamSpecObject::builder::<gst::Element>("audio-sink")
                 .nick("Audio Sink")
                 .blurb(
-                    "Element or bin that plays or sends the speech, counts from NULL to READY \
+                    "Element or bin that plays or sends the speech; taken over on the way from NULL to READY \
                      (default: autoaudiosink with a device buffer of 40 ms)",
                 )
                 .mutable_ready()
@@ -233,32 +233,33 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                 .nick("Interrupted By")
                 .blurb(
                     "Name, or path such as bin/ears, of the vad or vadsrc in the same pipeline whose \
-                     speech stops this mouth; looked up from READY to PAUSED (default: nobody)",
+                     speech stops this mouth; looked up on the way from READY to PAUSED (default: nobody)",
                 )
                 .mutable_ready()
                 .build(),
             glib::ParamSpecBoolean::builder("interrupted-by-optional")
                 .nick("Interrupted By Optional")
-                .blurb("Run also where interrupted-by names no element, and take it when it is added")
+                .blurb("Start although interrupted-by names no element yet, and listen to one of that name once it is added")
                 .mutable_ready()
                 .build(),
             glib::ParamSpecObject::builder::<gst::Element>("interrupter")
                 .nick("Interrupter")
                 .blurb(
-                    "The vad or vadsrc whose speech stops this mouth, where it is in another \
-                     pipeline; not kept alive (default: nobody)",
+                    "The vad or vadsrc whose speech stops this mouth, where it is in another pipeline; goes before \
+                     interrupted-by; not kept alive (default: nobody)",
                 )
                 .mutable_ready()
                 .build(),
             glib::ParamSpecEnum::builder_with_default("interruption", Interruption::default())
                 .nick("Interruption")
-                .blurb("What speech that is heard does to speech that is spoken")
+                .blurb("What the mouth does when its ear hears somebody speak")
                 .mutable_playing()
                 .build(),
             time(
                 "commit-duration",
                 "Commit Duration",
-                "How long speech is heard before a pause becomes an interruption, in ns (default: 250 ms)",
+                "interruption=pause-then-commit: how long the ear must hear speech before the pause becomes an \
+                 interruption, in ns (default: 250 ms)",
                 DEFAULT_COMMIT,
                 MINUTE,
             ),
@@ -343,7 +344,16 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                 .build(),
             glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
                 .nick("Statistics")
-                .blurb("Counts and times since the mouth was started; times in ns")
+                .blurb(
+                    "Since READY to PAUSED. Counts: frames and silent-frames (pushed, 10 ms each), underruns \
+                     (frames due in an open utterance that had no speech yet), late (frames with speech pushed \
+                     more than 1 ms after their time), resyncs (times that speech was moved behind the clock), \
+                     utterances-started, utterances-finished, pauses, resumes, interruptions, stray-samples \
+                     (dropped, of no queued utterance), text-bytes (waiting), text-dropped-characters. Times in \
+                     ns: max-late, last-stop and max-stop (from the decision to the last sample pushed), queued \
+                     (speech), latency (of the audio sink), position (in the utterance). Also paused, gated \
+                     (discarding after an interruption), utterance-id, ear (path)",
+                )
                 .read_only()
                 .build(),
         ]

@@ -377,19 +377,26 @@ impl ObjectImpl for VadSrc {
                     .blurb(
                         "Where the audio comes from: an element or, in gst-launch, a whole bin \
                          such as \"filesrc location=caller.wav ! wavparse\" (default: \
-                         autoaudiosrc; taken over in NULL)",
+                         autoaudiosrc); taken over on the way from NULL to READY",
                     )
+                    .mutable_ready()
                     .build(),
                 glib::ParamSpecEnum::builder_with_default("pace", Pace::default())
                     .nick("Pace")
-                    .blurb("When to release the audio on the pipeline clock, as a microphone would")
+                    .blurb(
+                        "Whether audio is released on the pipeline clock, in pieces of 10 ms, as a \
+                         microphone would deliver it",
+                    )
+                    .mutable_ready()
                     .build(),
                 glib::ParamSpecBoolean::builder("echo-cancel")
                     .nick("Echo Cancel")
                     .blurb(
                         "Remove the echo of what the webrtcechoprobe named echo-probe hears; for \
-                         a microphone beside a loudspeaker. Delays by about 10 ms",
+                         a microphone beside a loudspeaker. Delays by about 10 ms; taken over on the way \
+                         from NULL to READY",
                     )
+                    .mutable_ready()
                     .build(),
                 glib::ParamSpecString::builder("echo-probe")
                     .nick("Echo Probe")
@@ -398,6 +405,7 @@ impl ObjectImpl for VadSrc {
                          loudspeaker (default: a name of its own in this process, which ttssink \
                          takes over)",
                     )
+                    .mutable_ready()
                     .build(),
             ]);
             properties
