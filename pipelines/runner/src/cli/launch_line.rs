@@ -2,9 +2,9 @@
 
 //! `duplex launch-line`
 
-use std::path::PathBuf;
-
 use duplex_runner::launch_line::{self, CallerParts};
+
+use super::session::SessionArgs;
 
 /// Print the gst-launch-1.0 command that does the same
 #[derive(clap::Args)]
@@ -13,46 +13,22 @@ use duplex_runner::launch_line::{self, CallerParts};
   duplex launch-line pipelines/barge-in.yaml --caller caller.wav --quiet
   sh -c \"$(duplex launch-line pipelines/say.yaml)\"")]
 pub struct Args {
-    /// The description
-    file: PathBuf,
-    /// Values of its parameters
-    #[arg(value_name = "NAME=VALUE")]
-    settings: Vec<String>,
-    /// A WAV file is the caller, instead of the microphone
-    #[arg(long, value_name = "FILE.wav")]
-    caller: Option<PathBuf>,
-    /// Write what is heard to a WAV file
-    #[arg(long, value_name = "FILE.wav")]
-    heard: Option<PathBuf>,
-    /// Use no sound device
-    #[arg(long)]
-    quiet: bool,
-    /// A file is the text that is read, instead of standard input
-    #[arg(long, value_name = "FILE")]
-    text: Option<PathBuf>,
+    #[command(flatten)]
+    session: SessionArgs,
 }
 
 pub fn main(args: &Args) -> u8 {
-    let session = match super::values(&args.settings, true) {
-        Ok(session) => session,
-        Err(sentence) => {
-            super::complain(&sentence);
-            return super::USAGE;
-        }
-    };
-    match duplex_runner::check_file(&args.file, &session) {
+    match args.session.plan() {
         Ok(plan) => {
-            super::print(&format!("{}\n", launch_line::command(&plan, &parts(args))));
+            let parts = parts(&args.session);
+            super::print(&format!("{}\n", launch_line::command(&plan, &parts)));
             0
         }
-        Err(report) => {
-            super::report(&report);
-            super::USAGE
-        }
+        Err(status) => status,
     }
 }
 
-fn parts(args: &Args) -> CallerParts {
+fn parts(args: &SessionArgs) -> CallerParts {
     let mut parts = CallerParts {
         devices: args.caller.is_none() && args.heard.is_none() && !args.quiet,
         ..CallerParts::default()

@@ -6,6 +6,7 @@ mod check;
 mod launch_line;
 mod run;
 mod say;
+mod session;
 
 use std::collections::BTreeMap;
 use std::io::Write;

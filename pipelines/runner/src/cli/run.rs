@@ -10,6 +10,8 @@ use duplex_runner::run::follower::{Follower, Keep};
 use duplex_runner::run::{Ending, LocalBindings, Options};
 use duplex_runner::value;
 
+use super::session::SessionArgs;
+
 /// Run a description, with microphone and speakers or with files
 ///
 /// It ends when everything that ends has ended, or with Ctrl-C; a description with a microphone ends with Ctrl-C only.
@@ -20,23 +22,8 @@ use duplex_runner::value;
   duplex run pipelines/barge-in.yaml --caller caller.wav --quiet --heard heard.wav --html timeline.html
   duplex run pipelines/say.yaml --text story.txt")]
 pub struct Args {
-    /// The description
-    file: PathBuf,
-    /// Values of its parameters
-    #[arg(value_name = "NAME=VALUE")]
-    settings: Vec<String>,
-    /// A WAV file is the caller, in real time, instead of the microphone
-    #[arg(long, value_name = "FILE.wav")]
-    caller: Option<PathBuf>,
-    /// Write what is heard to a WAV file
-    #[arg(long, value_name = "FILE.wav")]
-    heard: Option<PathBuf>,
-    /// Use no sound device
-    #[arg(long)]
-    quiet: bool,
-    /// A file is the text that is read, instead of standard input
-    #[arg(long, value_name = "FILE")]
-    text: Option<PathBuf>,
+    #[command(flatten)]
+    session: SessionArgs,
     /// Print what ears and mouth do as it happens, and the latencies; =FILE writes it to a file as well
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     timeline: Option<PathBuf>,
@@ -58,26 +45,17 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub fn main(args: &Args) -> u8 {
-    let session = match super::values(&args.settings, true) {
-        Ok(session) => session,
-        Err(sentence) => {
-            super::complain(&sentence);
-            return super::USAGE;
-        }
-    };
-    let plan = match duplex_runner::check_file(&args.file, &session) {
+    let session = &args.session;
+    let plan = match session.plan() {
         Ok(plan) => plan,
-        Err(report) => {
-            super::report(&report);
-            return super::USAGE;
-        }
+        Err(status) => return status,
     };
     let mut bindings = LocalBindings {
-        quiet: args.quiet,
-        text: args.text.clone(),
+        quiet: session.quiet,
+        text: session.text.clone(),
         ..LocalBindings::default()
     };
-    if let Some(path) = &args.caller {
+    if let Some(path) = &session.caller {
         match Sound::read(path) {
             Ok(sound) => bindings.caller = Some(sound),
             Err(sentence) => {
@@ -91,7 +69,7 @@ pub fn main(args: &Args) -> u8 {
     };
     let to_file = args.timeline.clone().filter(|path| path.as_os_str() != "-");
     let keep = Keep {
-        heard: args.heard.clone(),
+        heard: session.heard.clone(),
         lines: args
             .timeline
             .is_some()
@@ -99,8 +77,8 @@ pub fn main(args: &Args) -> u8 {
         lines_file: to_file,
         html: args.html.clone(),
         labels: args.labels.clone(),
-        title: args.file.display().to_string(),
-        about: about(&args.file),
+        title: session.file.display().to_string(),
+        about: about(&session.file),
     };
     let mut follower = match Follower::new(keep) {
         Ok(follower) => follower,
