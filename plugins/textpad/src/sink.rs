@@ -34,7 +34,7 @@ impl<S: Speaker> Core<S> {
                 .map_err(|_| Trouble::Engine(Error::Failed("the text cannot be read".into())))?;
             match (&feed.segment, buffer.pts(), buffer.duration()) {
                 (Some(segment), Some(pts), Some(duration)) => {
-                    match segment.clip(pts, pts + duration) {
+                    match segment.clip(pts, pts.saturating_add(duration)) {
                         Some((Some(start), _)) => {
                             let at = segment.to_running_time(start).unwrap_or_default();
                             self.cue(feed, &map, at)
@@ -99,7 +99,7 @@ impl<S: Speaker> Core<S> {
             return;
         }
         let clock = gst::SystemClock::obtain();
-        let timer = clock.new_single_shot_id(clock.time() + delay);
+        let timer = clock.new_single_shot_id(clock.time().saturating_add(delay));
         let (weak, generation, fired) = (element.downgrade(), feed.generation, self.text_paused);
         let armed = timer.wait_async(move |_, _, _| {
             if let Some(element) = weak.upgrade() {

@@ -236,7 +236,7 @@ fn bcp47(tag: &str) -> String {
             private |= part.len() == 1;
             match part.len() {
                 2 if i > 0 && !private => part.to_uppercase(),
-                4 if i > 0 && !private && part.chars().all(char::is_alphabetic) => {
+                4 if i > 0 && !private && part.bytes().all(|b| b.is_ascii_alphabetic()) => {
                     part[..1].to_uppercase() + &part[1..]
                 }
                 _ => part.to_owned(),

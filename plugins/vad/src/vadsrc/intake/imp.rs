@@ -284,7 +284,7 @@ impl Intake {
             gst::EventView::Gap(gap) if self.paced() => {
                 // Waiting for it keeps the timeline of a file with holes.
                 let (start, duration) = gap.get();
-                let end = start + duration.unwrap_or(gst::ClockTime::ZERO);
+                let end = start.saturating_add(duration.unwrap_or(gst::ClockTime::ZERO));
                 let due = {
                     let mut state = lock(&self.state);
                     state.position = end.nseconds();
