@@ -4,13 +4,14 @@
 //!
 //! What several tests share: callers made of recorded speech ([`caller`]), the room between a
 //! loudspeaker and a microphone ([`room`]), sound devices without hardware ([`pulse`]), the built
-//! plugins ([`plugins`]), what a process uses ([`process`]), figures ([`measure`]) and the stacks
+//! plugins ([`plugins`]), how a pipeline ends ([`ending`]), what a process uses ([`process`]), figures ([`measure`]) and the stacks
 //! of a test that hangs ([`watchdog`]).
 
 // Tests and benches speak to the person who runs them.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod caller;
+pub mod ending;
 pub mod inspect;
 pub mod measure;
 pub mod noise;

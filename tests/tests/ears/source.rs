@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use duplex_tests::ending::expect_eos;
 use duplex_tests::plugins;
 use gst::prelude::*;
 
@@ -57,12 +58,7 @@ impl Ears {
     }
 
     fn wait_for_eos(&self) {
-        let message = self.pipeline.bus().unwrap().timed_pop_filtered(
-            gst::ClockTime::from_seconds(20),
-            &[gst::MessageType::Eos, gst::MessageType::Error],
-        );
-        let message = message.expect("EOS within 20 s");
-        assert_eq!(message.type_(), gst::MessageType::Eos, "{message:?}");
+        expect_eos(&self.pipeline);
     }
 }
 

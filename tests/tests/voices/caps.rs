@@ -5,7 +5,10 @@
 use std::time::{Duration, Instant};
 
 use duplex_synthesis::tone;
-use duplex_tests::speaking::{Out, Rig, samples, utterances, words};
+use duplex_tests::{
+    ending::expect_error,
+    speaking::{Out, Rig, samples, utterances, words},
+};
 use gst::prelude::*;
 
 use crate::{RATE, bus, errors, init, texts};
@@ -101,16 +104,7 @@ fn caps_in_vain_are_said() {
     rig.begin_bytes();
     rig.push("Hello.").unwrap();
     rig.event(gst::event::Eos::new());
-    let message = bus
-        .timed_pop_filtered(gst::ClockTime::from_seconds(10), &[gst::MessageType::Error])
-        .expect("an ERROR");
-    let gst::MessageView::Error(error) = message.view() else {
-        unreachable!()
-    };
-    assert!(
-        error.error().to_string().contains("audioconvert"),
-        "{error:?}"
-    );
+    expect_error(&bus, "audioconvert");
     filter.set_state(gst::State::Null).unwrap();
 }
 

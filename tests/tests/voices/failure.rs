@@ -2,7 +2,7 @@
 
 //! Engines and voices that do not work.
 
-use duplex_tests::speaking::Rig;
+use duplex_tests::{ending::expect_error, speaking::Rig};
 use gst::prelude::*;
 
 use crate::{bus, errors, init, texts};
@@ -33,16 +33,7 @@ fn a_panicking_engine_is_an_error_message() {
     rig.element.set_property("panic", true);
     rig.push("Hello.").unwrap();
     rig.event(gst::event::Eos::new());
-    let message = bus
-        .timed_pop_filtered(gst::ClockTime::from_seconds(10), &[gst::MessageType::Error])
-        .expect("an ERROR");
-    let gst::MessageView::Error(error) = message.view() else {
-        unreachable!()
-    };
-    assert!(
-        error.error().to_string().contains("the engine panics"),
-        "{error:?}"
-    );
+    expect_error(&bus, "the engine panics");
     // It stops as it should, and starts again.
     rig.element.set_property("panic", false);
     rig.stop();

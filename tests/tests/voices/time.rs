@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use duplex_synthesis::tone;
 use duplex_tests::{
+    ending::expect_eos,
     plugins,
     pulse::Pulse,
     signal,
@@ -194,15 +195,7 @@ fn speech_is_heard_as_long_as_it_was_made() {
     std::thread::sleep(Duration::from_millis(2_000));
     say("Six.");
     text.end_of_stream().unwrap();
-    let message = pipeline
-        .bus()
-        .unwrap()
-        .timed_pop_filtered(
-            gst::ClockTime::from_seconds(20),
-            &[gst::MessageType::Eos, gst::MessageType::Error],
-        )
-        .expect("an end");
-    assert_eq!(message.type_(), gst::MessageType::Eos, "{message:?}");
+    expect_eos(&pipeline);
     pipeline.set_state(gst::State::Null).unwrap();
     assert!(recorder.wait().unwrap().success());
     let (heard, rate) = signal::read_wav(&wav).unwrap();
@@ -273,15 +266,7 @@ fn live_text_is_spoken_on_time() {
         text.send_event(UtteranceEnd::of_text("").to_event());
     }
     text.end_of_stream().unwrap();
-    let message = pipeline
-        .bus()
-        .unwrap()
-        .timed_pop_filtered(
-            gst::ClockTime::from_seconds(20),
-            &[gst::MessageType::Eos, gst::MessageType::Error],
-        )
-        .expect("an end");
-    assert_eq!(message.type_(), gst::MessageType::Eos, "{message:?}");
+    expect_eos(&pipeline);
     let stats: gst::Structure = pipeline.by_name("sink").unwrap().property("stats");
     pipeline.set_state(gst::State::Null).unwrap();
     assert_eq!(stats.get::<u64>("dropped"), Ok(0), "{stats}");

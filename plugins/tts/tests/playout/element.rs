@@ -169,12 +169,7 @@ fn eos_is_passed_on_when_everything_was_played() {
     rig.begin_stream();
     rig.say("a", "one two").unwrap();
     rig.src.push_event(gst::event::Eos::new());
-    let bus = rig.pipeline.bus().unwrap();
-    let message = bus.timed_pop_filtered(
-        gst::ClockTime::from_seconds(10),
-        &[gst::MessageType::Eos, gst::MessageType::Error],
-    );
-    assert!(matches!(message.unwrap().view(), gst::MessageView::Eos(_)));
+    rig.wait_eos();
     rig.wait_finished("a");
     let source = [tone(0), tone(1)].concat();
     assert!(find(&rig.samples(), &source).is_some());
@@ -382,10 +377,7 @@ fn after_eos_a_flush_begins_anew_and_an_interruption_is_answered() {
     rig.begin_stream();
     rig.say("a", "one").unwrap();
     rig.src.push_event(gst::event::Eos::new());
-    let bus = rig.pipeline.bus().unwrap();
-    let wanted = [gst::MessageType::Eos, gst::MessageType::Error];
-    bus.timed_pop_filtered(gst::ClockTime::from_seconds(10), &wanted)
-        .unwrap();
+    rig.wait_eos();
     rig.playout.command(Command::Interrupt);
     let report = rig.wait_interrupted();
     assert_eq!(&*report.id, "");
@@ -395,8 +387,7 @@ fn after_eos_a_flush_begins_anew_and_an_interruption_is_answered() {
     let source = [tone(0), tone(1)].concat();
     assert!(find(&rig.samples(), &source).is_some());
     rig.src.push_event(gst::event::Eos::new());
-    let message = bus.timed_pop_filtered(gst::ClockTime::from_seconds(10), &wanted);
-    assert!(matches!(message.unwrap().view(), gst::MessageView::Eos(_)));
+    rig.wait_eos();
 }
 
 /// Through the converters of the mouth: positions begin anew with every utterance, and no hole is made of that.

@@ -229,6 +229,17 @@ impl Rig {
         });
     }
 
+    /// Waits for EOS on the bus; an ERROR before it fails the test.
+    #[track_caller]
+    pub fn wait_eos(&self) {
+        let message = self.pipeline.bus().unwrap().timed_pop_filtered(
+            gst::ClockTime::from_seconds(10),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        );
+        let message = message.expect("EOS within 10 s");
+        assert_eq!(message.type_(), gst::MessageType::Eos, "{message:?}");
+    }
+
     pub fn out(&self) -> Vec<Out> {
         self.out.lock().unwrap().clone()
     }
