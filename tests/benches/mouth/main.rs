@@ -56,13 +56,16 @@ struct Arguments {
     /// The part of the monitor's measurement that runs with another environment.
     #[arg(long, hide = true)]
     monitor_child: bool,
+    /// The same on the system's clock.
+    #[arg(long, hide = true)]
+    forced_clock: bool,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     plugins::init();
     if arguments.monitor_child {
-        return monitor::child(arguments.trials);
+        return monitor::child(arguments.trials, arguments.forced_clock);
     }
     println!("{}\n", measure::machine());
     let mut report = Report::default();
@@ -74,7 +77,7 @@ fn main() -> Result<()> {
         stop::measure(&mut report, arguments.trials)?;
     }
     if wanted(Subject::Monitor) {
-        monitor::measure(&mut report, arguments.trials.min(100))?;
+        monitor::measure(&mut report, arguments.trials.min(60))?;
     }
     if wanted(Subject::Onset) {
         onset::measure(&mut report, arguments.seconds)?;

@@ -19,6 +19,10 @@ use super::{
 const BUFFER_TIME: i64 = 40_000;
 const LATENCY_TIME: i64 = 10_000;
 
+/// How far the device may be off a clock that is not its own before it is corrected, in µs. The usual 40 ms are as much
+/// as the buffer holds: whatever drifted that far comes too late, is dropped, and the device stays silent for good.
+const DRIFT_TOLERANCE: i64 = 10_000;
+
 /// What every sink of GstBaseSink adds to a live pipeline's latency where nobody says otherwise.
 const USUAL_PROCESSING_DEADLINE: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 
@@ -334,6 +338,9 @@ impl TtsSink {
         };
         if chosen && has("buffer-time") && has("latency-time") && in_sink() {
             element.set_property("buffer-time", BUFFER_TIME);
+            if has("drift-tolerance") {
+                element.set_property("drift-tolerance", DRIFT_TOLERANCE);
+            }
             element.set_property("latency-time", LATENCY_TIME);
         }
     }
