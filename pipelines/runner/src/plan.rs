@@ -179,8 +179,9 @@ impl Plan {
     /// Makes one pipeline, in NULL, on the monotonic system clock unless a sound device takes part.
     pub fn build(&self, bindings: &mut dyn Bindings) -> Result<gst::Pipeline, BuildError> {
         let pipeline = gst::Pipeline::new();
-        // A sound device that is made to follow another clock skips and stalls where its buffer is as short as a mouth's; it
-        // is left to set the pace, as gst-launch-1.0 leaves it.
+        // A sound device that is made to follow another clock works too, but is corrected now and then by skipping or
+        // repeating some milliseconds, which can be heard. On one's own machine there is nothing that asks for that: there
+        // the device sets the pace, as gst-launch-1.0 lets it. Served sessions have no device.
         let clock = gst::SystemClock::obtain();
         if !bindings.devices() {
             pipeline.use_clock(Some(&clock));
