@@ -257,6 +257,41 @@ fn a_sink_that_takes_no_audio_is_an_error_with_a_sentence() {
 }
 
 #[test]
+fn a_panic_in_the_task_is_an_error_and_frees_the_synthesizer() {
+    let rig = Rig::new("fakesink sync=true");
+    rig.configure(|c| c.prefetch = Duration::from_millis(100));
+    let panics = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let now = panics.clone();
+    rig.playout
+        .set_frame_listener(Some(std::sync::Arc::new(move |_, _, _| {
+            assert!(
+                !now.load(std::sync::atomic::Ordering::Relaxed),
+                "on purpose"
+            );
+        })));
+    rig.play();
+    rig.begin_stream();
+    std::thread::scope(|scope| {
+        let synth = scope.spawn(|| rig.say("a", "one two three four five six seven eight"));
+        rig.wait_word("one");
+        panics.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(synth.join().unwrap(), Err(gst::FlowError::Error));
+    });
+    let bus = rig.pipeline.bus().unwrap();
+    let message = bus
+        .timed_pop_filtered(gst::ClockTime::from_seconds(10), &[gst::MessageType::Error])
+        .expect("an error");
+    assert_eq!(message.src(), Some(rig.playout.upcast_ref()));
+    // It stops as it should, and starts again.
+    panics.store(false, std::sync::atomic::Ordering::Relaxed);
+    rig.pipeline.set_state(gst::State::Ready).unwrap();
+    rig.play();
+    rig.begin_stream();
+    rig.say("b", "one").unwrap();
+    rig.wait_finished("b");
+}
+
+#[test]
 fn events_of_others_travel_with_the_sound_and_flushes_do_not() {
     let rig = Rig::new("fakesink sync=true");
     let seen: std::sync::Arc<std::sync::Mutex<Vec<gst::Event>>> = Default::default();

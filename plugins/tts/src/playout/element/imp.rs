@@ -3,7 +3,10 @@
 //! Locks: `state` is the queue and all that goes with it, `listeners` is who is told, and the waker has one of its own.
 //! None is taken while another is held, and none is held over a push, a query, a wait or a call of a listener.
 
-use std::sync::{Condvar, LazyLock, Mutex};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Condvar, LazyLock, Mutex},
+};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
@@ -347,7 +350,18 @@ impl Playout {
         self.mailbox.take().for_each(drop);
     }
 
-    /// The task's function: one frame, or one wait. `task` is its own.
+    /// The task's function. A panic is an ERROR, and frees whoever waits for room.
+    fn run(&self, task: &mut Task) {
+        if catch_unwind(AssertUnwindSafe(|| self.iterate(task))).is_ok() {
+            return;
+        }
+        lock(&self.state).flow = Err(gst::FlowError::Error);
+        self.room.notify_all();
+        gst::element_imp_error!(self, gst::LibraryError::Failed, ("Playout panicked"));
+        let _ = self.srcpad.pause_task();
+    }
+
+    /// One frame, or one wait. `task` is the task's own.
     fn iterate(&self, task: &mut Task) {
         if self.waker.is_stopped() {
             let _ = self.srcpad.pause_task();
@@ -546,7 +560,7 @@ impl Playout {
         let mut task = Task::default();
         self.srcpad.start_task(move || {
             if let Some(element) = weak.upgrade() {
-                element.imp().iterate(&mut task);
+                element.imp().run(&mut task);
             }
         })
     }
