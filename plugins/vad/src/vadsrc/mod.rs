@@ -5,6 +5,7 @@ use gst::glib;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
 
+mod chain;
 mod imp;
 mod intake;
 

@@ -5,6 +5,7 @@
 mod imp;
 mod mailbox;
 mod pads;
+mod task;
 mod waker;
 
 use std::sync::Arc;
