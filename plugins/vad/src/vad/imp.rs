@@ -259,14 +259,6 @@ impl ElementImpl for Vad {
         _name: Option<&str>,
         _caps: Option<&gst::Caps>,
     ) -> Option<gst::Pad> {
-        if lock(&self.reference).is_some() {
-            gst::warning!(
-                CAT,
-                imp = self,
-                "There is one reference pad, and it is taken"
-            );
-            return None;
-        }
         let pad = gst::Pad::builder_from_template(template)
             .name("reference")
             .chain_function(|_pad, parent, buffer| {
@@ -287,9 +279,25 @@ impl ElementImpl for Vad {
                 )
             })
             .build();
-        *lock(&self.reference) = Some((pad.clone(), Reference::default()));
-        pad.set_active(true).ok()?;
-        self.obj().add_pad(&pad).ok()?;
+        {
+            let mut reference = lock(&self.reference);
+            if reference.is_some() {
+                drop(reference);
+                gst::warning!(
+                    CAT,
+                    imp = self,
+                    "There is one reference pad, and it is taken"
+                );
+                return None;
+            }
+            *reference = Some((pad.clone(), Reference::default()));
+        }
+        let added = pad.set_active(true).and_then(|()| self.obj().add_pad(&pad));
+        if let Err(err) = added {
+            gst::warning!(CAT, imp = self, "No reference pad: {err}");
+            *lock(&self.reference) = None;
+            return None;
+        }
         Some(pad)
     }
 
