@@ -10,8 +10,10 @@
 //! Pure: levels and running times in, a verdict out.
 //!
 //! The return loss is learned. Whatever the microphone hears is at least the echo, so far less
-//! near is a lower bound of the loss at any time, and the estimate may rise towards it. It falls
-//! only where the microphone's level demonstrably follows the far end's: their envelopes
+//! near is a lower bound of the loss at any time, and the estimate may rise towards it: slowly by
+//! the loudest of what was played lately, and at once by what is true whatever the delay of the
+//! echo is, so that somebody without loudspeakers is heard from the agent's first second on. It
+//! falls only where the microphone's level demonstrably follows the far end's: their envelopes
 //! correlate at one delay for several rounds running. A caller who talks over the agent does
 //! not correlate, and so cannot lower the estimate and deafen the ear to himself.
 
@@ -53,6 +55,14 @@ const DECAY: f32 = 0.8;
 /// What is assumed before anything was learned: the echo arrives 6 dB below what is played.
 /// Loud for a room, so that the agent's first words do not stop it.
 pub const START: f32 = 6.0;
+/// So many cells at least must tell the same before it counts as a bound of the loss.
+const LOUD: usize = 10;
+/// For so many rounds in which the agent speaks the bound is taken over at once; the slow way has
+/// come as far by then. The dips of a restless noise would carry it too far in the long run.
+const QUICK: u32 = 30;
+/// The bound is taken over at once up to this, in dB: enough for a caller of −36 dBFS over the
+/// loudest agent. A microphone that was muted for a moment shall not count for more.
+const QUICK_LIMIT: f32 = 30.0;
 /// Bounds of the estimate. Below zero: a microphone amplifier hotter than the loudspeaker.
 const BOUNDS: (f32, f32) = (-12.0, 60.0);
 /// Margin above the expected echo, in dB: for speech to count as a caller's.
@@ -140,6 +150,8 @@ pub struct EchoGate {
     seen: u64,
     margin: f32,
     return_loss: f32,
+    /// Rounds left of [`QUICK`].
+    quick_rounds: u32,
     /// The delay (in cells) at which the envelopes correlate, and for how many rounds they have.
     candidate: Option<(usize, u32)>,
     /// The delay that has proved itself, and for how many rounds more it is believed.
@@ -162,6 +174,7 @@ impl EchoGate {
             seen: 0,
             margin: MARGIN,
             return_loss: START,
+            quick_rounds: QUICK,
             candidate: None,
             delay: None,
         }
@@ -254,13 +267,13 @@ impl EchoGate {
 
     /// One round of learning over the window that ends before cell `end`.
     fn learn(&mut self, end: u64, speaking: bool) {
-        let Some(begin) = end.checked_sub((WINDOW + DELAYS) as u64) else {
-            return;
-        };
+        // Before time zero there was nothing.
+        let missing = ((WINDOW + DELAYS) as u64).saturating_sub(end) as usize;
+        let cell = |i: usize| (end + i as u64).checked_sub((WINDOW + DELAYS) as u64);
         // far[i + DELAYS - 1 - d] is what was played d cells before near[i].
         let mut far = [SILENT; WINDOW + DELAYS - 1];
         for (i, level) in far.iter_mut().enumerate() {
-            *level = self.far.db(begin + 1 + i as u64);
+            *level = cell(i + 1).map_or(SILENT, |slot| self.far.db(slot));
         }
         let loudest = far.iter().copied().fold(SILENT, f32::max);
         if loudest <= PLAYING {
@@ -268,8 +281,25 @@ impl EchoGate {
             return;
         }
         let mut near = [SILENT; WINDOW];
-        for (i, level) in near.iter_mut().enumerate() {
-            *level = self.near.db(begin + DELAYS as u64 + i as u64);
+        // Digital silence is heard too: a line without any echo.
+        let mut known = [false; WINDOW];
+        for (i, (level, known)) in near.iter_mut().zip(&mut known).enumerate() {
+            if let Some(slot) = cell(i + DELAYS) {
+                *level = self.near.db(slot);
+                *known = self.near.known(slot);
+            }
+        }
+        // Before an echo would have had the time to come, nothing says that there is none.
+        let heard_out = match bound(&far, &near, &known) {
+            Some(bound) if self.quick_rounds > 0 => {
+                self.quick_rounds -= 1;
+                self.return_loss = self.return_loss.max(bound.min(QUICK_LIMIT));
+                true
+            }
+            bound => bound.is_some(),
+        };
+        if missing > 0 {
+            return;
         }
         // Levels far below the loudest say nothing about an echo.
         let near_floor = near.iter().copied().fold(SILENT, f32::max) - 30.0;
@@ -313,9 +343,7 @@ impl EchoGate {
                     .copied()
                     .fold(SILENT, f32::max)
             };
-            // Digital silence is heard too: a line without any echo.
-            let known = self.near.known(begin + DELAYS as u64 + i as u64);
-            if heard > PLAYING + 10.0 && heard > loudest - 15.0 && known {
+            if heard > PLAYING + 10.0 && heard > loudest - 15.0 && known[i] {
                 below[n] = heard - near;
                 n += 1;
             }
@@ -329,12 +357,52 @@ impl EchoGate {
         let loss = below[n / 8];
         let step = loss - self.return_loss;
         if step > 0.0 {
+            if !follows && !heard_out {
+                return;
+            }
             self.return_loss += (step * 0.2).min(1.0);
         } else if follows && r > if speaking { ALONE_SPEAKING } else { ALONE } {
             self.return_loss += (step * 0.5).max(-FALL);
         }
         self.return_loss = self.return_loss.clamp(BOUNDS.0, BOUNDS.1);
     }
+}
+
+/// The least that the return loss can be, whatever the delay of the echo; `None` where not every
+/// delay would have let an echo be heard by now.
+///
+/// For each delay: how far the near level is below the far level, by the median. If that is the
+/// echo's delay, the near level is the echo's and more, and the loss is no less than that; the
+/// delay of the least loss is the worst that can be. Levels as in [`EchoGate::learn`].
+fn bound(
+    far: &[f32; WINDOW + DELAYS - 1],
+    near: &[f32; WINDOW],
+    known: &[bool; WINDOW],
+) -> Option<f32> {
+    // A delay is not a whole number of cells: the weakest of three neighbours was surely heard.
+    let mut sure = [SILENT; WINDOW + DELAYS - 1];
+    for (sure, three) in sure[1..].iter_mut().zip(far.windows(3)) {
+        *sure = three.iter().copied().fold(f32::INFINITY, f32::min);
+    }
+    let mut least = f32::INFINITY;
+    for delay in 0..DELAYS {
+        let mut below = [0.0f32; WINDOW];
+        let mut n = 0;
+        let far = &sure[DELAYS - 1 - delay..];
+        for ((far, near), known) in far.iter().zip(near).zip(known) {
+            if *far > PLAYING + 10.0 && *known {
+                below[n] = far - near;
+                n += 1;
+            }
+        }
+        if n < LOUD {
+            return None;
+        }
+        let at = n - (n / 2).max(LOUD);
+        let (_, bound, _) = below[..n].select_nth_unstable_by(at, f32::total_cmp);
+        least = least.min(*bound);
+    }
+    Some(least)
 }
 
 /// Pearson's correlation of two windows of the same length; 0 where one does not vary.
@@ -442,6 +510,59 @@ mod tests {
             "{}",
             gate.return_loss()
         );
+    }
+
+    /// The agent speaks from the start, or after a while of silence; nothing comes back.
+    #[test]
+    fn no_echo_is_learned_within_a_second() {
+        for (begin, noise) in [(0, -46.0), (0, -75.0), (700, -46.0)] {
+            let mut gate = EchoGate::new();
+            for n in 0..begin {
+                gate.near(n * CELL, (n + 1) * CELL, power(noise), false);
+            }
+            run(&mut gate, begin, 100, |_| power(noise));
+            // A caller 20 dB above that noise is heard over the agent's words of -20 dB.
+            let at = (begin + 100) * CELL;
+            gate.far.clear();
+            gate.far(frame(begin + 98, -20.0));
+            let caller = f32::max(noise + 20.0, -34.0);
+            assert!(
+                gate.is_open(at - 3 * CELL, at, power(caller), false),
+                "from {begin} on, {noise} dB: {}",
+                gate.return_loss()
+            );
+            // What is as loud as the noise is still no caller, over the loudest.
+            gate.far(frame(begin + 97, -10.0));
+            assert!(!gate.is_open(at - 3 * CELL, at, power(noise), false));
+        }
+    }
+
+    /// Whatever the delay and the room: no estimate above the truth at any time, or the agent's
+    /// own echo would pass.
+    #[test]
+    fn the_echo_is_never_underestimated() {
+        for delay in [0, 2, 15, 30, 40] {
+            for loss in [0.0, 10.0, 25.0] {
+                for begin in [0, 700] {
+                    let mut gate = EchoGate::new();
+                    let echo = |n: u64| {
+                        let played = n.checked_sub(delay).filter(|n| *n >= begin);
+                        power(-70.0) + played.map_or(0.0, |n| power(envelope(n, 1) - loss))
+                    };
+                    for n in 0..begin {
+                        gate.near(n * CELL, (n + 1) * CELL, echo(n), false);
+                    }
+                    for n in 0..40 {
+                        run(&mut gate, begin + n * 10, 10, echo);
+                        let learned = gate.return_loss();
+                        assert!(
+                            learned <= loss.max(START) + 1.5,
+                            "{delay} cells, {loss} dB, {n}: {learned}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

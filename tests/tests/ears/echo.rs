@@ -213,3 +213,38 @@ fn callers_interrupt_over_the_echo() {
         }
     }
 }
+
+/// Headphones: nothing comes back. Whoever speaks up when the agent has just begun is heard.
+#[test]
+fn without_an_echo_callers_interrupt_from_the_first_seconds_on() {
+    let length = 4 * RATE as usize;
+    let noise = f64::from(signal::from_db(-46.0));
+    let mut delays = Vec::new();
+    for (n, caller) in (0..).zip(&recordings::speaker_tests().unwrap()) {
+        for at in [1.0, 1.5, 2.0] {
+            let mut rig = Rig::new(Shape::mono(RATE), &[]);
+            let mut near = Noise::Pink.samples(length, noise, &mut Random::new(n), &[]);
+            let mut speech = caller.speech().to_vec();
+            let level = f64::from(signal::from_db(-26.0));
+            signal::scale(&mut speech, (level / caller.level) as f32);
+            signal::add(&mut near, &speech, (at * f64::from(RATE)) as usize);
+            // The agent begins with another word each time.
+            let agent = AGENT.chunks(FRAME).skip(n as usize * 300);
+            for ((n, near), played) in (0..).zip(near.chunks(FRAME)).zip(agent) {
+                let begin = Duration::from_millis(10) * n;
+                let level = signal::to_db(signal::rms(played));
+                rig.far_end(begin, Duration::from_millis(10), level);
+                rig.hear(near);
+            }
+            let out = signals(&rig.take());
+            let onset = out.iter().find(|(name, ..)| *name == "speech-onset");
+            let loss: f64 = rig.stats().get("echo-return-loss").unwrap();
+            let what = format!("{} at {at} s, {loss} dB: {out:?}", caller.name);
+            let delay = onset.expect(&what).1 as f64 - at * 1000.0;
+            assert!((-50.0..700.0).contains(&delay), "{what}");
+            delays.push(delay);
+        }
+    }
+    delays.sort_by(f64::total_cmp);
+    assert!(delays[delays.len() / 2] < 150.0, "{delays:?}");
+}
