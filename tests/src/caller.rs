@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     noise::{self, Noise},
     random::Random,
-    recordings::{RATE, Recording},
+    recordings::{FRAME, RATE, Recording, held},
     signal,
 };
 
@@ -22,6 +22,13 @@ use crate::{
 pub struct Label {
     /// The first sample of speech.
     pub start: f64,
+    /// Where the speech rises above the noise: the first frame of 5 ms in which it has more
+    /// energy than the noise of this very mix has in the same frame, and from which it has in at
+    /// least 6 of 10. Before that the soft beginning of a phrase is there, but less of it than of
+    /// the noise. All frequencies together: a hiss above a low rumble can be told apart sooner.
+    /// `None` where the noise is the louder one throughout.
+    #[serde(default)]
+    pub audible: Option<f64>,
     /// The end of speech.
     pub end: f64,
     /// What is said.
@@ -101,6 +108,7 @@ impl Plan {
         let mut all = self
             .noise
             .samples(length, noise_level, &mut random, &speakers);
+        let noise = all.clone();
         let mut labels = Vec::new();
         for (at, recording) in &self.speech {
             // The speech alone: the noise of its own studio would make a step in ours.
@@ -109,6 +117,8 @@ impl Plan {
             signal::add(&mut all, &speech, samples(*at));
             labels.push(Label {
                 start: at.as_secs_f64(),
+                audible: above(&speech, noise.get(samples(*at)..).unwrap_or_default())
+                    .map(|n| at.as_secs_f64() + n as f64 / f64::from(RATE)),
                 end: at.as_secs_f64() + speech.len() as f64 / f64::from(RATE),
                 text: recording.text.clone(),
             });
@@ -129,6 +139,14 @@ impl Plan {
             labels,
         }
     }
+}
+
+/// The first sample from which `speech` is louder than the `noise` under it.
+fn above(speech: &[f32], noise: &[f32]) -> Option<usize> {
+    let speech = signal::frames(speech, FRAME);
+    let noise = signal::frames(noise, FRAME);
+    let louder: Vec<bool> = speech.iter().zip(&noise).map(|(s, n)| s > n).collect();
+    held(&louder).map(|n| n * FRAME)
 }
 
 /// The loudest stretch of `length` samples, faded in over 10 ms and out over 20.
@@ -190,6 +208,15 @@ mod tests {
         assert_eq!(caller.labels.len(), 1);
         let label = &caller.labels[0];
         assert_eq!(label.start, 1.5);
+        // A phrase begins softly: the louder the noise, the later it stands out of it.
+        let audible = label.audible.unwrap();
+        let mut quieter = plan.clone();
+        quieter.snr_db = 40.0;
+        let sooner = quieter.record().labels[0].audible.unwrap();
+        assert!(label.start <= sooner && sooner < audible && audible < label.start + 0.2);
+        let mut drowned = plan.clone();
+        drowned.snr_db = -40.0;
+        assert_eq!(drowned.record().labels[0].audible, None);
         let from = |s: f64| (s * f64::from(RATE)) as usize;
         let noise = signal::rms(&caller.samples[..from(1.4)]);
         let both = signal::rms(&caller.samples[from(label.start)..from(label.end)]);

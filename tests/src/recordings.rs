@@ -69,13 +69,25 @@ impl Recording {
     }
 }
 
+/// Samples of a frame by which onsets are found: 5 ms.
+pub const FRAME: usize = RATE as usize / 200;
+
+/// The first frame that is true and after which at least 6 of 10, itself included, are: a click
+/// is no onset.
+pub(crate) fn held(frames: &[bool]) -> Option<usize> {
+    let holds = |n: &usize| {
+        let next = &frames[*n..(n + 10).min(frames.len())];
+        next[0] && next.iter().filter(|frame| **frame).count() >= 6
+    };
+    (0..frames.len()).find(holds)
+}
+
 /// Where a clean recording has speech, and its level: first sample, end, RMS.
 ///
 /// The onset is the start of the first frame of 5 ms above the threshold of [`SPEECH_BELOW_DB`]
 /// after which at least 6 of 10 frames are above it too (a click is no onset); the end likewise,
 /// backwards.
 pub fn speech(samples: &[f32]) -> Option<(usize, usize, f64)> {
-    const FRAME: usize = RATE as usize / 200;
     let levels = signal::frames(samples, FRAME);
     let mut sorted = signal::frames(samples, 2 * FRAME);
     sorted.sort_by(f64::total_cmp);
@@ -84,18 +96,15 @@ pub fn speech(samples: &[f32]) -> Option<(usize, usize, f64)> {
     if loud <= 0.0 {
         return None;
     }
-    let speaks = |n: &usize| levels[*n] >= threshold;
-    let holds = |range: std::ops::Range<usize>| range.filter(speaks).count() >= 6;
-    let last = levels.len();
-    let onset = (0..last)
-        .filter(speaks)
-        .find(|n| holds(*n..(n + 10).min(last)))?;
-    let end = (0..last)
-        .rev()
-        .filter(speaks)
-        .find(|n| holds(n.saturating_sub(9)..n + 1))?
-        + 1;
-    let active: Vec<f64> = (onset..end).filter(speaks).map(|n| levels[n]).collect();
+    let mut speaks: Vec<bool> = levels.iter().map(|level| *level >= threshold).collect();
+    let onset = held(&speaks)?;
+    speaks.reverse();
+    let end = levels.len() - held(&speaks)?;
+    speaks.reverse();
+    let active: Vec<f64> = (onset..end)
+        .filter(|n| speaks[*n])
+        .map(|n| levels[n])
+        .collect();
     let level = (active.iter().map(|l| l * l).sum::<f64>() / active.len() as f64).sqrt();
     Some((onset * FRAME, end * FRAME, level))
 }

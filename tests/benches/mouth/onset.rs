@@ -2,12 +2,17 @@
 
 //! Labelled onset → the last sample leaves, in the line as anybody types it; and what noise alone
 //! does to a mouth. Real recordings, several lines at once.
+//!
+//! Each set gives two rows: from the onset in the clean recording, and from where the speech rises
+//! above the noise of the mix ([`Label::audible`]). The first is what a caller feels, and the one
+//! with limits. Of a small set each phrase is told: a detector of voices hears an s only by the
+//! vowel after it, however loud the s.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use duplex_tests::{
-    caller::{Caller, Plan},
+    caller::{Caller, Label, Plan},
     measure::Percentiles,
     noise::Noise,
     plugins,
@@ -70,15 +75,24 @@ fn onsets(
         })
         .collect();
     let lines = run(&callers, WARM_UP + seconds)?;
-    let (mut stops, mut commits, mut missed) = (Vec::new(), Vec::new(), 0);
+    let (mut stops, mut audible, mut commits) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut already, mut unheard) = (0, 0);
+    let mut phrases: BTreeMap<&str, Vec<[f64; 2]>> = BTreeMap::new();
     for (caller, line) in callers.iter().zip(&lines) {
         for label in &caller.labels {
             let after = |t: f64| (t - label.start) * 1000.0;
             // A stop a little before the label is of its weakest beginning, not of the noise.
             let near = |t: &&f64| (-100.0..label_window(label)).contains(&after(**t));
-            match line.stops.iter().find(near) {
-                Some(stop) => stops.push(after(*stop)),
-                None => missed += 1,
+            if let Some(stop) = line.stops.iter().find(near) {
+                let hidden = label.audible.map(after);
+                stops.push(after(*stop));
+                audible.extend(hidden.map(|hidden| after(*stop) - hidden));
+                let phrase = phrases.entry(&label.text).or_default();
+                phrase.push([after(*stop), hidden.unwrap_or(f64::NAN)]);
+            } else if line.heard_voice_at(label.start - 0.1) {
+                already += 1;
+            } else {
+                unheard += 1;
             }
             commits.extend(line.commits.iter().find(near).map(|t| after(*t)));
         }
@@ -86,17 +100,40 @@ fn onsets(
     let what = format!("labelled onset → last sample leaves, {snr} dB, {set}");
     report.row(&what, "ms", &Percentiles::of(&stops), limits);
     report.note(
+        "  the same from where the speech rises above the noise",
+        format!("{} ms", Percentiles::of(&audible)),
+    );
+    report.note(
         "  the same, decision to drop the rest (commit)",
         format!("{} ms", Percentiles::of(&commits)),
     );
+    let all = stops.len() + already + unheard;
     report.note(
         "  callers who did not stop the mouth",
-        format!("{missed} of {}", missed + stops.len()),
+        format!(
+            "{unheard} of {all}, and {already} who spoke up when the ears already took the noise \
+             for speech"
+        ),
     );
+    if phrases.len() <= 10 {
+        for (phrase, found) in &phrases {
+            let p50 =
+                |n: usize| Percentiles::of(&found.iter().map(|f| f[n]).collect::<Vec<_>>()).p50;
+            report.note(
+                &format!("    “{phrase}”"),
+                format!(
+                    "p50 {:.0} ms, of which the noise hides {:.0} (n {})",
+                    p50(0),
+                    p50(1),
+                    found.len()
+                ),
+            );
+        }
+    }
     Ok(())
 }
 
-fn label_window(label: &duplex_tests::caller::Label) -> f64 {
+fn label_window(label: &Label) -> f64 {
     ((label.end - label.start) * 1000.0 + 300.0).min(1500.0)
 }
 
@@ -159,6 +196,15 @@ struct Line {
     stops: Vec<f64>,
     /// When the rest of an utterance was dropped.
     commits: Vec<f64>,
+    /// When the ears began to hear a voice (true), and when they no longer did.
+    voice: Vec<(f64, bool)>,
+}
+
+impl Line {
+    fn heard_voice_at(&self, time: f64) -> bool {
+        let before = self.voice.iter().rfind(|(at, _)| *at <= time);
+        before.is_some_and(|(_, voice)| *voice)
+    }
 }
 
 /// Each caller in a line of its own, all at once.
@@ -226,6 +272,11 @@ fn listen(pipeline: &gst::Pipeline, seconds: u64) -> Result<Line> {
             continue;
         };
         match structure.name().as_str() {
+            "voice-activity" => {
+                let voice = structure.get("stream-has-voice").unwrap_or(false);
+                let at = seconds(structure, "running-time");
+                line.voice.extend(at.map(|at| (at, voice)));
+            }
             "ttssink/paused" => line.stops.extend(seconds(structure, "left-at")),
             "ttssink/interrupted" => {
                 line.commits.extend(seconds(structure, "running-time"));
