@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use duplex_yaml::{Form, Kind, Node, Report, Source, Span, Spanned, nearest, yaml};
 use schemars::JsonSchema;
 
-use crate::source::{Report, Source, Span, Spanned, nearest};
-use crate::yaml::{self, Kind, Node};
+/// What a file of `pipelines/` holds.
+pub const FORM: Form = Form::new("a description");
 
 /// One conversation design: elements, their properties and how they are linked.
 #[derive(Clone, Debug, Default, JsonSchema)]
@@ -124,7 +125,7 @@ pub struct Loaded {
 /// same, so that the other rules can look at it.
 pub fn read(source: Source, folder: &Path) -> (Option<Loaded>, Report) {
     let mut report = Report::new(source.clone());
-    let root = yaml::parse(&source, &mut report);
+    let root = yaml::parse(&source, &FORM, &mut report);
     if root.is_none() && !report.is_empty() {
         return (None, report);
     }
@@ -158,79 +159,18 @@ struct Reader<'a> {
     report: &'a mut Report,
 }
 
-type Pairs<'a> = Vec<(Spanned<String>, &'a Node)>;
-
 impl Reader<'_> {
     /// The pairs of a mapping with distinct keys.
-    fn mapping<'a>(&mut self, node: &'a Node, what: &str) -> Option<Pairs<'a>> {
-        let Kind::Mapping(pairs) = &node.kind else {
-            self.report.add(
-                node.at,
-                format!(
-                    "{what} is a mapping of names to values, not {}",
-                    node.what()
-                ),
-            );
-            return None;
-        };
-        let mut read: Pairs = Vec::new();
-        for (key, value) in pairs {
-            let Kind::Scalar { text, .. } = &key.kind else {
-                self.report.add(
-                    key.at,
-                    format!("a name is expected here, not {}", key.what()),
-                );
-                continue;
-            };
-            if let Some((first, _)) = read.iter().find(|(name, _)| name.value == *text) {
-                self.report.add(
-                    key.at,
-                    format!(
-                        "`{text}` stands here a second time; the first is in line {}",
-                        first.at.line
-                    ),
-                );
-                continue;
-            }
-            let name = Spanned {
-                value: text.clone(),
-                at: key.at,
-            };
-            read.push((name, value));
-        }
-        Some(read)
+    fn mapping<'a>(&mut self, node: &'a Node, what: &str) -> Option<yaml::Pairs<'a>> {
+        yaml::pairs(node, what, self.report)
     }
 
     fn unknown_key(&mut self, key: &Spanned<String>, of: &str, known: &[&str]) {
-        let near = nearest(key, known.iter().copied());
-        self.report.add(
-            key.at,
-            format!(
-                "unknown key `{}` in {of}, which has {}{near}",
-                key.value,
-                known.join(", ")
-            ),
-        );
+        yaml::unknown_key(key, of, known, self.report);
     }
 
     fn scalar(&mut self, node: &Node, what: &str) -> Option<Spanned<String>> {
-        match &node.kind {
-            Kind::Scalar { text, .. } => Some(Spanned {
-                value: text.clone(),
-                at: node.at,
-            }),
-            Kind::Null => {
-                self.report.add(node.at, format!("{what} has no value"));
-                None
-            }
-            _ => {
-                self.report.add(
-                    node.at,
-                    format!("{what} is a single value, not {}", node.what()),
-                );
-                None
-            }
-        }
+        yaml::scalar(node, what, self.report)
     }
 
     fn description(&mut self, root: &Node) -> Option<Description> {

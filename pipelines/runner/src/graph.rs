@@ -2,7 +2,7 @@
 
 //! The chains of a description as single links between ends.
 
-use crate::source::{Source, Span, Spanned};
+use duplex_yaml::{Source, Span, Spanned};
 
 /// What the runner supplies instead of an element of the description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -115,7 +115,7 @@ impl Writer<'_> {
         for property in &element.properties {
             let text = match &property.setting {
                 // `300ms` is our word for a number; the rest gst-launch-1.0 reads as we do.
-                Setting::Value(pspec) => value::duration(&property.text)
+                Setting::Value(pspec) => duplex_yaml::duration::duration(&property.text)
                     .and_then(|_| value::parse(pspec, &property.text).ok())
                     .filter(|value| value.type_() != String::static_type())
                     .and_then(|value| value.serialize().ok())

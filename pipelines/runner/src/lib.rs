@@ -10,7 +10,6 @@ pub mod check;
 pub mod description;
 pub mod graph;
 pub mod inspect;
-pub mod interpolate;
 pub mod launch_line;
 pub mod logging;
 pub mod packages;
@@ -18,19 +17,17 @@ pub mod plan;
 pub mod registry;
 pub mod run;
 pub mod say;
-pub mod source;
 pub mod timeline;
 pub mod value;
-pub mod yaml;
 
 use std::path::Path;
 
 pub use check::Session;
-pub use source::Report;
+pub use duplex_yaml::Report;
 
 /// Reads a description file and checks its form.
 pub fn load(path: &Path) -> (Option<description::Loaded>, Report) {
-    match source::Source::read(path) {
+    match duplex_yaml::Source::read(path, &description::FORM) {
         Ok(source) => {
             let folder = path
                 .parent()

@@ -8,8 +8,8 @@ use gst::prelude::*;
 use crate::check::placeholders::{self, Way};
 use crate::check::{Context, bins};
 use crate::graph::Caller;
-use crate::source::Span;
 use crate::value;
+use duplex_yaml::Span;
 
 /// What a property is set to.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use crate::check::{self, Session};
 use crate::description;
 use crate::plan::{Bindings, Plan};
 use crate::run::{Ending, LocalBindings, Options, Started, run};
-use crate::source::Source;
+use duplex_yaml::Source;
 
 /// What to say, and how.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +98,7 @@ fn plan(request: &Request) -> Result<Plan, String> {
         folder: PathBuf::new(),
     };
     let plan = loaded.map(|loaded| check::check(&loaded, &session, &mut report));
-    match report.problems().first() {
+    match report.problems().next() {
         Some(problem) => Err(problem.message.clone()),
         // Without a name, errors do not point at lines that nobody has written.
         None => plan

@@ -8,7 +8,7 @@ use gst::glib;
 
 use super::{Context, factories};
 use crate::inspect::{Inspected, Missing};
-use crate::source::Report;
+use duplex_yaml::Report;
 
 pub(super) fn check(cx: &Context, report: &mut Report) {
     for property in &cx.properties {

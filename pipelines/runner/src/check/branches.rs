@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::Context;
-use crate::source::Report;
+use duplex_yaml::Report;
 
 pub(super) fn check(cx: &Context, report: &mut Report) {
     let mut seen: HashMap<&str, usize> = HashMap::new();

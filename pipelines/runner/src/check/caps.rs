@@ -4,7 +4,7 @@
 
 use super::Context;
 use crate::graph::{Caller, End};
-use crate::source::Report;
+use duplex_yaml::Report;
 
 /// Elements that hand on what they get.
 const TRANSPARENT: [&str; 8] = [

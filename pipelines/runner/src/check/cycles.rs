@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::Context;
-use crate::source::Report;
+use duplex_yaml::Report;
 
 pub(super) fn check(cx: &Context, report: &mut Report) {
     // In the order of the text, each link either goes on or closes a circle with those before it.

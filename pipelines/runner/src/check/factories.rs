@@ -9,7 +9,7 @@ use gst::prelude::*;
 use super::Context;
 use crate::inspect::{Inspected, Missing};
 use crate::packages;
-use crate::source::{Report, nearest};
+use duplex_yaml::{Report, nearest};
 
 pub(super) fn check<'a>(cx: &Context<'a>, report: &mut Report) -> HashMap<&'a str, Inspected> {
     let mut factories = HashMap::new();

@@ -3,8 +3,8 @@
 //! Ids of elements and names of parameters are well formed, and `caller` is nobody's.
 
 use super::Context;
-use crate::interpolate::well_formed;
-use crate::source::Report;
+use duplex_yaml::Report;
+use duplex_yaml::interpolate::well_formed;
 
 pub(super) fn check(cx: &Context, report: &mut Report) {
     let description = &cx.loaded.description;

@@ -5,7 +5,7 @@
 use gst::prelude::*;
 
 use super::Context;
-use crate::source::{Report, nearest};
+use duplex_yaml::{Report, nearest};
 
 pub(super) fn check(cx: &Context, report: &mut Report) {
     let ids = || {

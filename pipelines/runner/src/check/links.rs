@@ -4,7 +4,7 @@
 
 use super::Context;
 use crate::graph::{self, Link};
-use crate::source::{Report, nearest};
+use duplex_yaml::{Report, nearest};
 
 /// The links whose two ends exist.
 pub(super) fn check(cx: &Context, report: &mut Report) -> Vec<Link> {

@@ -30,8 +30,8 @@ use crate::description::{Element, Loaded};
 use crate::graph::Link;
 use crate::inspect::Inspected;
 use crate::plan::Plan;
-use crate::source::{Report, Spanned};
 use crate::value;
+use duplex_yaml::{Report, Spanned};
 
 /// What a session brings to a description.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use gst::prelude::*;
 use super::Context;
 use crate::graph::End;
 use crate::inspect::{Inspected, matches_template};
-use crate::source::{Report, nearest};
+use duplex_yaml::{Report, nearest};
 
 /// The templates at the ends of a link; `None` at the caller's, and where none could be found.
 #[derive(Clone, Copy, Debug, Default)]

@@ -8,9 +8,8 @@ use std::path::Path;
 
 use super::{Context, Session};
 use crate::description::{Parameter, ParameterType};
-use crate::interpolate;
-use crate::source::{Report, nearest};
-use crate::value;
+use duplex_yaml::duration::duration;
+use duplex_yaml::{Report, interpolate, nearest};
 
 /// Values by name; `None` for a parameter that has none yet.
 pub(super) type Values<'a> = HashMap<&'a str, Option<String>>;
@@ -129,7 +128,7 @@ fn fits(kind: ParameterType, text: &str, folder: &Path, exists: bool) -> Result<
         ParameterType::Boolean if !["true", "false"].contains(&text) => {
             wrong("a boolean; write true or false")
         }
-        ParameterType::Duration if value::duration(text).is_none() => {
+        ParameterType::Duration if duration(text).is_none() => {
             wrong("a duration such as 300ms, 2s or 1min")
         }
         ParameterType::File => {

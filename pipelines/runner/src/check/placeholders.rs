@@ -4,8 +4,8 @@
 
 use super::Context;
 use crate::graph::Caller;
-use crate::source::{Report, nearest};
 use crate::value;
+use duplex_yaml::{Report, nearest};
 
 const NAMES: [&str; 2] = ["caller.audio", "caller.text"];
 

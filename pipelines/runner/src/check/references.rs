@@ -4,8 +4,8 @@
 
 use super::parameters::{self, Values};
 use super::{Context, Property};
-use crate::interpolate::{self, Part};
-use crate::source::{Report, Spanned};
+use duplex_yaml::interpolate::{self, Part};
+use duplex_yaml::{Report, Spanned};
 
 enum Unbound {
     /// The parameter is known but has no value yet.
@@ -98,29 +98,14 @@ fn expand(written: &Spanned<String>, values: &Values) -> Result<String, Unbound>
             _ => Err(Unbound::Pending),
         },
         variable,
-        |name, message| Unbound::Wrong(format!("${{{name}"), unset(name, message)),
+        |name, message| Unbound::Wrong(format!("${{{name}"), interpolate::unset(name, message)),
     )
-}
-
-fn unset(name: &str, message: &str) -> String {
-    format!("the environment variable {name} is not set: {message}")
 }
 
 /// Expands a text that may only refer to the environment: the default of a parameter.
 pub(super) fn environment_only(written: &str) -> Result<String, (String, String)> {
-    let parts = interpolate::parse(written).map_err(|bad| (bad.written, bad.message))?;
-    if let Some(Part::Parameter(name)) =
-        parts.iter().find(|part| matches!(part, Part::Parameter(_)))
-    {
-        return Err((
-            format!("${{{name}}}"),
-            "the default of a parameter cannot use another parameter".into(),
-        ));
-    }
-    interpolate::expand(
-        &parts,
-        |_| Ok(String::new()),
-        variable,
-        |name, message| (format!("${{{name}"), unset(name, message)),
+    interpolate::environment(
+        written,
+        "the default of a parameter cannot use another parameter",
     )
 }

@@ -4,7 +4,7 @@
 
 use super::Context;
 use crate::inspect::Inspected;
-use crate::source::{Report, nearest};
+use duplex_yaml::{Report, nearest};
 
 /// What ttssink hands on.
 const HANDED_ON: [&str; 3] = ["voice", "language", "rate"];

@@ -3,7 +3,7 @@
 //! Every element is linked, with every pad that it always has.
 
 use super::Context;
-use crate::source::Report;
+use duplex_yaml::Report;
 
 pub(super) fn check(cx: &Context, report: &mut Report) {
     for (id, element) in &cx.loaded.description.elements {

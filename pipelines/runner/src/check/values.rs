@@ -5,8 +5,8 @@
 use gst::glib;
 
 use super::Context;
-use crate::source::Report;
 use crate::value;
+use duplex_yaml::Report;
 
 pub(super) fn check(cx: &Context, report: &mut Report) {
     for property in &cx.properties {

@@ -5,7 +5,7 @@
 use gst::glib;
 
 use super::Context;
-use crate::source::Report;
+use duplex_yaml::Report;
 
 pub(super) fn check(cx: &Context, report: &mut Report) {
     for property in &cx.properties {

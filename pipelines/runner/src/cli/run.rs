@@ -8,7 +8,6 @@ use std::time::Duration;
 use duplex_runner::run::feeder::Sound;
 use duplex_runner::run::follower::{Follower, Keep};
 use duplex_runner::run::{Ending, LocalBindings, Options};
-use duplex_runner::value;
 
 use super::session::SessionArgs;
 
@@ -39,7 +38,7 @@ pub struct Args {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    value::duration(text)
+    duplex_yaml::duration::duration(text)
         .map(Duration::from_nanos)
         .ok_or_else(|| "write a time such as 500ms, 20s or 2min".to_string())
 }

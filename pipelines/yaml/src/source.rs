@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The text of a description, places in it, and the problems found there.
+//! The text of a file, places in it, and the problems found there.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::Path;
 
-/// A place in a description: line and column count from 1, in characters.
+use crate::Form;
+
+/// A place in a file: line and column count from 1, in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// Line, from 1.
@@ -32,7 +36,7 @@ impl<T> std::ops::Deref for Spanned<T> {
     }
 }
 
-/// The text of one description and the name it has in messages.
+/// The text of one file and the name it has in messages.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
     /// What stands before the first colon of each message.
@@ -41,12 +45,12 @@ pub struct Source {
     pub text: String,
 }
 
-/// Largest description that is read, in bytes.
-pub const MAX_SIZE: u64 = 1024 * 1024;
+/// Most problems that are printed; the others are counted.
+pub const MAX_PRINTED: usize = 100;
 
 impl Source {
     /// Reads a file; what is wrong with the file itself is reported as a problem.
-    pub fn read(path: &Path) -> Result<Source, Report> {
+    pub fn read(path: &Path, form: &Form) -> Result<Source, Report> {
         let mut source = Source {
             name: path.display().to_string(),
             text: String::new(),
@@ -69,19 +73,28 @@ impl Source {
                 "is a directory; name a .yaml file inside it".to_string(),
             );
         }
-        if metadata.len() > MAX_SIZE {
+        let limit = form.max_size;
+        if metadata.len() > limit {
+            let has = format!(
+                "has {} bytes; {} has at most {limit}",
+                metadata.len(),
+                form.what
+            );
+            return fail(source, has);
+        }
+        // What a device or a pipe holds is known only when it is read.
+        let mut bytes = Vec::new();
+        let read =
+            std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+        if let Err(err) = read {
+            return fail(source, format!("cannot be read: {err}"));
+        }
+        if bytes.len() as u64 > limit {
             return fail(
                 source,
-                format!(
-                    "has {} bytes; a description has at most {MAX_SIZE}",
-                    metadata.len()
-                ),
+                format!("does not end; {} has at most {limit} bytes", form.what),
             );
         }
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(err) => return fail(source, format!("cannot be read: {err}")),
-        };
         match String::from_utf8(bytes) {
             Ok(text) => {
                 source.text = text;
@@ -139,11 +152,11 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Every problem of a description, in the order of the text.
+/// Every problem of a file, in the order of the text.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     source: Source,
-    problems: Vec<Problem>,
+    problems: BTreeSet<Problem>,
 }
 
 impl Report {
@@ -151,7 +164,7 @@ impl Report {
     pub fn new(source: Source) -> Report {
         Report {
             source,
-            problems: Vec::new(),
+            problems: BTreeSet::new(),
         }
     }
 
@@ -162,18 +175,15 @@ impl Report {
 
     /// Adds a problem at a place.
     pub fn add(&mut self, at: Span, message: impl Into<String>) {
-        let problem = Problem {
+        self.problems.insert(Problem {
             at: Some(at),
             message: message.into(),
-        };
-        if !self.problems.contains(&problem) {
-            self.problems.push(problem);
-        }
+        });
     }
 
     /// Adds a problem of the file as a whole, or of how it was called.
     pub fn whole_file(&mut self, message: impl Into<String>) {
-        self.problems.push(Problem {
+        self.problems.insert(Problem {
             at: None,
             message: message.into(),
         });
@@ -185,16 +195,14 @@ impl Report {
     }
 
     /// The problems, in the order of the text.
-    pub fn problems(&self) -> Vec<Problem> {
-        let mut sorted = self.problems.clone();
-        sorted.sort();
-        sorted
+    pub fn problems(&self) -> impl ExactSizeIterator<Item = &Problem> {
+        self.problems.iter()
     }
 }
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for problem in self.problems() {
+        for problem in self.problems().take(MAX_PRINTED) {
             let name = &self.source.name;
             let Some(at) = problem.at else {
                 writeln!(f, "{name}: {}", problem.message)?;
@@ -219,6 +227,9 @@ impl std::fmt::Display for Report {
             let _ = write!(caret, "{}", "^".repeat(length.min(60)));
             writeln!(f, "{:>5} | {}", at.line, shown.trim_end())?;
             writeln!(f, "      | {caret}")?;
+        }
+        if let Some(more @ 1..) = self.problems.len().checked_sub(MAX_PRINTED) {
+            writeln!(f, "{}: and {more} more", self.source.name)?;
         }
         Ok(())
     }
@@ -261,6 +272,40 @@ mod tests {
         assert_eq!(nearest("Language", names), "; did you mean `language`?");
         assert_eq!(nearest("location", names), "");
         assert_eq!(nearest("x", names), "");
+    }
+
+    #[test]
+    fn a_hundred_problems_are_printed_and_the_others_counted() {
+        let source = Source {
+            name: "x".into(),
+            text: "a\n".repeat(300),
+        };
+        let mut report = Report::new(source);
+        for round in 0..2 {
+            for line in (1..=250).rev() {
+                let at = Span {
+                    line,
+                    column: 1,
+                    length: 1,
+                };
+                report.add(at, "wrong");
+            }
+            assert_eq!(report.problems().len(), 250, "after round {round}");
+        }
+        let told = report.to_string();
+        assert!(told.starts_with("x:1:1: wrong\n"), "{told}");
+        assert_eq!(told.matches(": wrong\n").count(), MAX_PRINTED);
+        assert!(told.ends_with("      | ^\nx: and 150 more\n"), "{told}");
+    }
+
+    #[test]
+    fn what_never_ends_is_not_read_to_the_end() {
+        let form = Form::new("a configuration");
+        let report = Source::read(Path::new("/dev/zero"), &form).unwrap_err();
+        assert_eq!(
+            report.to_string(),
+            "/dev/zero: does not end; a configuration has at most 1048576 bytes\n"
+        );
     }
 
     #[test]

@@ -10,12 +10,8 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use crate::source::{Report, Source, Span};
-
-/// Deepest nesting of mappings and sequences; a description needs four levels.
-pub const MAX_DEPTH: usize = 16;
-/// Most nodes of a description, counted with every alias written out.
-pub const MAX_NODES: usize = 10_000;
+use crate::Form;
+use crate::source::{Report, Source, Span, Spanned, nearest};
 
 /// What a node is.
 #[derive(Debug)]
@@ -57,6 +53,81 @@ impl Node {
     }
 }
 
+/// Keys with their places, and what belongs to each.
+pub type Pairs<'a> = Vec<(Spanned<String>, &'a Node)>;
+
+/// The pairs of a mapping; what is no mapping, a key that is no name and a key that stands twice are reported. `what` is
+/// said of the node: "`server` is a mapping of names to values, not a list".
+pub fn pairs<'a>(node: &'a Node, what: &str, report: &mut Report) -> Option<Pairs<'a>> {
+    let Kind::Mapping(written) = &node.kind else {
+        let is = node.what();
+        report.add(
+            node.at,
+            format!("{what} is a mapping of names to values, not {is}"),
+        );
+        return None;
+    };
+    let mut lines: HashMap<&str, usize> = HashMap::new();
+    let mut read: Pairs = Vec::new();
+    for (key, value) in written {
+        let Kind::Scalar { text, .. } = &key.kind else {
+            report.add(
+                key.at,
+                format!("a name is expected here, not {}", key.what()),
+            );
+            continue;
+        };
+        if let Some(first) = lines.get(text.as_str()) {
+            report.add(
+                key.at,
+                format!("`{text}` stands here a second time; the first is in line {first}"),
+            );
+            continue;
+        }
+        lines.insert(text, key.at.line);
+        let name = Spanned {
+            value: text.clone(),
+            at: key.at,
+        };
+        read.push((name, value));
+    }
+    Some(read)
+}
+
+/// A single value as it was written; anything else is reported.
+pub fn scalar(node: &Node, what: &str, report: &mut Report) -> Option<Spanned<String>> {
+    match &node.kind {
+        Kind::Scalar { text, .. } => Some(Spanned {
+            value: text.clone(),
+            at: node.at,
+        }),
+        Kind::Null => {
+            report.add(node.at, format!("{what} has no value"));
+            None
+        }
+        _ => {
+            report.add(
+                node.at,
+                format!("{what} is a single value, not {}", node.what()),
+            );
+            None
+        }
+    }
+}
+
+/// Reports a key that nothing knows, with the known ones and the nearest of them.
+pub fn unknown_key(key: &Spanned<String>, of: &str, known: &[&str], report: &mut Report) {
+    let near = nearest(key, known.iter().copied());
+    report.add(
+        key.at,
+        format!(
+            "unknown key `{}` in {of}, which has {}{near}",
+            key.value,
+            known.join(", ")
+        ),
+    );
+}
+
 struct Open {
     at: Span,
     anchor: usize,
@@ -66,10 +137,11 @@ struct Open {
 }
 
 /// Parses the one document of `source`; problems go to the report. `None` when there is no tree to go on with.
-pub fn parse(source: &Source, report: &mut Report) -> Option<Arc<Node>> {
+pub fn parse(source: &Source, form: &Form, report: &mut Report) -> Option<Arc<Node>> {
     let mut anchors: HashMap<usize, Arc<Node>> = HashMap::new();
     let mut stack: Vec<Open> = Vec::new();
     let mut root: Option<Arc<Node>> = None;
+    let mut aliases = false;
     for event in Parser::new_from_str(&source.text) {
         let (event, span) = match event {
             Ok(event) => event,
@@ -102,7 +174,8 @@ pub fn parse(source: &Source, report: &mut Report) -> Option<Arc<Node>> {
             report.add(
                 at,
                 format!(
-                    "tags are not used in a description; remove `{}{}`",
+                    "tags are not used in {}; remove `{}{}`",
+                    form.what,
                     if tag.is_yaml_core_schema() {
                         "!!"
                     } else {
@@ -116,12 +189,18 @@ pub fn parse(source: &Source, report: &mut Report) -> Option<Arc<Node>> {
             Event::DocumentStart(_) if root.is_some() => {
                 report.add(
                     at,
-                    "a second document begins here; a file holds one description",
+                    format!(
+                        "a second document begins here; a file holds one {}",
+                        form.noun()
+                    ),
                 );
                 return root;
             }
             Event::Alias(id) => match anchors.get(&id) {
-                Some(node) => (node.clone(), 0),
+                Some(node) => {
+                    aliases = true;
+                    (node.clone(), 0)
+                }
                 None => {
                     report.add(at, "this alias stands inside what it names");
                     return None;
@@ -140,11 +219,12 @@ pub fn parse(source: &Source, report: &mut Report) -> Option<Arc<Node>> {
                 (Arc::new(Node { kind, at, nodes: 1 }), anchor)
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                if stack.len() >= MAX_DEPTH {
+                if stack.len() >= form.max_depth {
                     report.add(
                         at,
                         format!(
-                            "nested more than {MAX_DEPTH} levels deep; a description needs four"
+                            "nested more than {} levels deep; {} needs {}",
+                            form.max_depth, form.what, form.needs
                         ),
                     );
                     return None;
@@ -185,11 +265,16 @@ pub fn parse(source: &Source, report: &mut Report) -> Option<Arc<Node>> {
         match stack.last_mut() {
             Some(open) => {
                 open.nodes = open.nodes.saturating_add(node.nodes);
-                if open.nodes > MAX_NODES {
-                    report.add(
-                        at,
-                        format!("with its aliases written out, this has more than {MAX_NODES} nodes (an alias bomb?)"),
-                    );
+                if open.nodes > form.max_nodes {
+                    let many = form.max_nodes;
+                    let message = if aliases {
+                        format!(
+                            "with its aliases written out, this has more than {many} nodes (an alias bomb?)"
+                        )
+                    } else {
+                        format!("{} has at most {many} names and values", form.what)
+                    };
+                    report.add(at, message);
                     return None;
                 }
                 open.children.push(node);
@@ -198,4 +283,45 @@ pub fn parse(source: &Source, report: &mut Report) -> Option<Arc<Node>> {
         }
     }
     root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> String {
+        let source = Source {
+            name: "x".into(),
+            text: text.into(),
+        };
+        let mut report = Report::new(source.clone());
+        let _ = parse(&source, &Form::new("a configuration"), &mut report);
+        report.to_string()
+    }
+
+    #[test]
+    fn messages_name_what_the_file_holds() {
+        let table = [
+            (
+                "a: !b c",
+                "tags are not used in a configuration; remove `!b`",
+            ),
+            (
+                "a\n---\nb",
+                "a second document begins here; a file holds one configuration",
+            ),
+            (
+                &"[".repeat(17),
+                "nested more than 16 levels deep; a configuration needs four",
+            ),
+            (
+                &format!("[{}]", "a,".repeat(10_000)),
+                "a configuration has at most 10000 names and values",
+            ),
+        ];
+        for (text, expected) in table {
+            let told = told(text);
+            assert!(told.contains(expected), "{told}");
+        }
+    }
 }

@@ -151,6 +151,23 @@ pub fn expand<E>(
     Ok(out)
 }
 
+/// Expands a text that may only refer to the environment: `parameters` is what is said of a `${name}`. The error is the
+/// reference and a sentence.
+pub fn environment(written: &str, parameters: &str) -> Result<String, (String, String)> {
+    let parts = parse(written).map_err(|bad| (bad.written, bad.message))?;
+    expand(
+        &parts,
+        |name| Err((format!("${{{name}}}"), parameters.to_string())),
+        |name| std::env::var(name).ok(),
+        |name, message| (format!("${{{name}"), unset(name, message)),
+    )
+}
+
+/// What is said of a variable that is not set.
+pub fn unset(name: &str, message: &str) -> String {
+    format!("the environment variable {name} is not set: {message}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
