@@ -14,6 +14,11 @@ use gst::prelude::*;
 /// Length of a buffer.
 const PERIOD: gst::ClockTime = gst::ClockTime::from_mseconds(10);
 
+/// Samples a second that a caller may have.
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
+/// Most channels that a caller may have.
+const MAX_CHANNELS: u16 = 64;
+
 /// A sound file in memory, 16 bits a sample.
 #[derive(Clone, Debug)]
 pub struct Sound {
@@ -60,6 +65,15 @@ impl Sound {
             }
         };
         let samples = samples.map_err(|err| fail(format!("ends early: {err}")))?;
+        if !RATES.contains(&spec.sample_rate) || !(1..=MAX_CHANNELS).contains(&spec.channels) {
+            return Err(fail(format!(
+                "has {} samples a second in {} channels; a caller has {} to {} in 1 to {MAX_CHANNELS}",
+                spec.sample_rate,
+                spec.channels,
+                RATES.start(),
+                RATES.end()
+            )));
+        }
         if samples.is_empty() {
             return Err(fail("holds no sound".into()));
         }
@@ -122,21 +136,43 @@ impl Feeder {
             return;
         };
         let (source, stop) = (self.source.clone(), self.stop.clone());
-        self.thread = std::thread::Builder::new()
+        let started = std::thread::Builder::new()
             .name("caller-file".into())
             .spawn(move || {
-                // Sinks wait for the first sound before the pipeline as a whole plays, so its own state would be too late.
-                while source.current_state() != gst::State::Playing {
-                    if stop.load(Ordering::Relaxed) {
-                        return;
+                guarded(&source.clone(), move || {
+                    // Sinks wait for the first sound before the pipeline as a whole plays, so its own state would be too late.
+                    while source.current_state() != gst::State::Playing {
+                        if stop.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        std::thread::sleep(Duration::from_millis(1));
                     }
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-                if let (Some(clock), Some(base)) = (source.clock(), source.base_time()) {
+                    let (Some(clock), Some(base)) = (source.clock(), source.base_time()) else {
+                        fail(&source, "there is no clock to go by");
+                        return;
+                    };
                     feed(&source, &sound, &clock, base, &stop);
-                }
-            })
-            .ok();
+                });
+            });
+        match started {
+            Ok(thread) => self.thread = Some(thread),
+            Err(err) => fail(&self.source, &format!("there is no thread for it: {err}")),
+        }
+    }
+}
+
+/// A caller who cannot be heard ends the session, instead of a silence without end.
+fn fail(source: &gst_app::AppSrc, why: &str) {
+    gst::element_error!(
+        source,
+        gst::ResourceError::Failed,
+        ("the sound file of the caller cannot be played: {why}")
+    );
+}
+
+fn guarded(source: &gst_app::AppSrc, feed: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(feed)).is_err() {
+        fail(source, "its thread panicked");
     }
 }
 
@@ -200,6 +236,56 @@ fn feed(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_feeder_that_fails_says_so_on_the_bus() {
+        gst::init().unwrap();
+        let source = gst_app::AppSrc::builder().build();
+        let bus = gst::Bus::new();
+        source.set_bus(Some(&bus));
+        guarded(&source, || panic!("a panic that a test wants"));
+        let message = bus.pop_filtered(&[gst::MessageType::Error]).unwrap();
+        let gst::MessageView::Error(error) = message.view() else {
+            unreachable!()
+        };
+        assert!(error.error().message().contains("its thread panicked"));
+        source.set_bus(None);
+    }
+
+    #[test]
+    fn a_rate_that_is_none_gets_a_sentence() {
+        let path = std::env::temp_dir().join(format!("duplex-rate-{}.wav", std::process::id()));
+        for (rate, good) in [
+            (0, false),
+            (999, false),
+            (8000, true),
+            (384_000, true),
+            (0x7fff_ff00, false),
+        ] {
+            let mut file = Vec::new();
+            let spec = hound::WavSpec {
+                channels: 1,
+                sample_rate: 8000,
+                bits_per_sample: 16,
+                sample_format: hound::SampleFormat::Int,
+            };
+            let mut writer = hound::WavWriter::new(std::io::Cursor::new(&mut file), spec).unwrap();
+            writer.write_sample(1000i16).unwrap();
+            writer.finalize().unwrap();
+            // Bytes 24 to 27 of a WAV hold its rate, then come the bytes a second.
+            file[24..28].copy_from_slice(&u32::to_le_bytes(rate));
+            file[28..32].copy_from_slice(&u32::to_le_bytes(rate.wrapping_mul(2)));
+            std::fs::write(&path, &file).unwrap();
+            match Sound::read(&path) {
+                Ok(sound) => assert!(good && sound.rate == rate, "{rate}"),
+                Err(told) => assert!(
+                    !good && told.contains(&format!("has {rate} samples a second")),
+                    "{told}"
+                ),
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn odd_files_get_a_sentence() {
