@@ -2,6 +2,8 @@
 
 //! A checked description with its values, ready to be made into pipelines as often as sessions need one.
 
+use std::collections::HashMap;
+
 use gst::glib;
 use gst::prelude::*;
 
@@ -171,6 +173,23 @@ impl Plan {
         plan
     }
 
+    /// The element of the description that `object` is, or that it lies in: the one right below the pipeline. Names
+    /// further inside are not ids.
+    pub fn element_of(
+        &self,
+        pipeline: &gst::Pipeline,
+        object: &gst::Object,
+    ) -> Option<&PlannedElement> {
+        let mut object = object.clone();
+        loop {
+            let parent = object.parent()?;
+            if parent == *pipeline.upcast_ref::<gst::Object>() {
+                return self.element(&object.name());
+            }
+            object = parent;
+        }
+    }
+
     /// The element with an id.
     pub fn element(&self, id: &str) -> Option<&PlannedElement> {
         self.elements.iter().find(|element| element.id == id)
@@ -186,20 +205,25 @@ impl Plan {
         if !bindings.devices() {
             pipeline.use_clock(Some(&clock));
         }
+        // Names inside bins are not ids: a pipeline asked by name could answer with an element of a bin.
+        let mut elements = HashMap::new();
         for planned in &self.elements {
             let element = self.make(planned, bindings)?;
             pipeline.add(&element).map_err(|err| BuildError {
                 at: planned.at,
                 message: format!("`{}` cannot be added: {err}", planned.id),
             })?;
+            elements.insert(planned.id.as_str(), element);
         }
         for link in &self.links {
             let fail = |message: String| BuildError {
                 at: link.at,
                 message,
             };
-            let (from, from_pad) = end(&pipeline, &link.from, true, bindings).map_err(fail)?;
-            let (to, to_pad) = end(&pipeline, &link.to, false, bindings).map_err(fail)?;
+            let (from, from_pad) =
+                end(&pipeline, &elements, &link.from, true, bindings).map_err(fail)?;
+            let (to, to_pad) =
+                end(&pipeline, &elements, &link.to, false, bindings).map_err(fail)?;
             if link.sometimes {
                 link_later(&from, from_pad, &to, to_pad);
                 continue;
@@ -278,14 +302,15 @@ type Ready = (gst::Element, Option<String>);
 
 fn end(
     pipeline: &gst::Pipeline,
+    elements: &HashMap<&str, gst::Element>,
     end: &PlannedEnd,
     from: bool,
     bindings: &mut dyn Bindings,
 ) -> Result<Ready, String> {
     match end {
-        PlannedEnd::Element { id, pad } => pipeline
-            .by_name(id)
-            .map(|element| (element, pad.clone()))
+        PlannedEnd::Element { id, pad } => elements
+            .get(id.as_str())
+            .map(|element| (element.clone(), pad.clone()))
             .ok_or_else(|| format!("there is no element `{id}` in the pipeline")),
         PlannedEnd::Caller(caller) => {
             let element = match (caller, from) {
@@ -296,6 +321,9 @@ fn end(
             };
             let element =
                 element.ok_or_else(|| format!("`{}` is bound to nothing", caller.name()))?;
+            // A name that no id can have.
+            let name = format!("{}-{}", caller.name(), pipeline.children().len());
+            element.set_property("name", name);
             pipeline
                 .add(&element)
                 .map_err(|err| format!("`{}` cannot be added: {err}", caller.name()))?;

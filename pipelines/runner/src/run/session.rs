@@ -2,14 +2,14 @@
 
 //! One pipeline from NULL to its end: start, messages, Ctrl-C, drain, NULL again.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gst::glib;
 use gst::prelude::*;
 
-use crate::plan::{Bindings, Plan};
+use crate::plan::{Bindings, Plan, PlannedElement};
 use crate::run::devices;
 
 /// How long the pipeline may take to drain after Ctrl-C.
@@ -86,22 +86,24 @@ fn play<B: Started>(
     let Some(bus) = pipeline.bus() else {
         return Ending::Failed(format!("{}: the pipeline has no bus", plan.name));
     };
+    let places = Places::follow(plan, pipeline, &bus);
     if pipeline.set_state(gst::State::Ready).is_err() {
-        return Ending::Failed(failure(plan, &bus));
+        return Ending::Failed(failure(plan, &bus, &places));
     }
     if let Some(message) = devices::missing(pipeline) {
         return Ending::Failed(format!("{}: {message}", plan.name));
     }
-    observer.ready(pipeline, bindings);
-    if pipeline.set_state(gst::State::Playing).is_err() {
-        return Ending::Failed(failure(plan, &bus));
-    }
-
-    bindings.start();
+    // From here on something may be written, which Ctrl-C is to end well.
     let signals = match Signals::catch() {
         Ok(signals) => signals,
         Err(err) => return Ending::Failed(format!("Ctrl-C cannot be caught: {err}")),
     };
+    observer.ready(pipeline, bindings);
+    if pipeline.set_state(gst::State::Playing).is_err() {
+        return Ending::Failed(failure(plan, &bus, &places));
+    }
+
+    bindings.start();
     let started = std::time::Instant::now();
     let mut playing = false;
     let mut stopping: Option<std::time::Instant> = None;
@@ -141,7 +143,9 @@ fn play<B: Started>(
                     Ending::Eos
                 };
             }
-            gst::MessageView::Error(err) => break Ending::Failed(sentence(plan, &message, err)),
+            gst::MessageView::Error(err) => {
+                break Ending::Failed(sentence(plan, &message, err, &places));
+            }
             gst::MessageView::Warning(warning) => {
                 tracing::warn!("{}", warning.error());
             }
@@ -153,6 +157,14 @@ fn play<B: Started>(
                     && message.src().is_some_and(|src| *src == *pipeline) =>
             {
                 playing = true;
+            }
+            gst::MessageView::ClockLost(_) => {
+                // The device that set the pace went away: the pipeline chooses another clock when it plays anew.
+                tracing::info!("the clock was lost; another is chosen");
+                let _ = pipeline.set_state(gst::State::Paused);
+                if pipeline.set_state(gst::State::Playing).is_err() {
+                    break Ending::Failed(failure(plan, &bus, &places));
+                }
             }
             gst::MessageView::RequestState(request) => {
                 let _ = pipeline.set_state(request.requested_state());
@@ -210,11 +222,40 @@ fn drain(pipeline: &gst::Pipeline) {
     pipeline.send_event(gst::event::Eos::new());
 }
 
+/// Where in the description the errors of a pipeline come from, found while they are posted: an element that could not be
+/// started is taken out of its bin before anybody reads the bus.
+#[derive(Clone, Default)]
+struct Places(Arc<Mutex<Vec<(gst::Seqnum, PlannedElement)>>>);
+
+impl Places {
+    fn follow(plan: &Plan, pipeline: &gst::Pipeline, bus: &gst::Bus) -> Places {
+        let places = Places::default();
+        let (plan, weak, found) = (plan.clone(), pipeline.downgrade(), places.clone());
+        bus.set_sync_handler(move |_, message| {
+            if message.type_() == gst::MessageType::Error
+                && let (Some(pipeline), Some(source)) = (weak.upgrade(), message.src())
+                && let Some(element) = plan.element_of(&pipeline, source)
+            {
+                let mut found = found.0.lock().unwrap_or_else(PoisonError::into_inner);
+                found.push((message.seqnum(), element.clone()));
+            }
+            gst::BusSyncReply::Pass
+        });
+        places
+    }
+
+    fn of(&self, message: &gst::Message) -> Option<PlannedElement> {
+        let found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = found.iter().find(|(posted, _)| *posted == message.seqnum());
+        at.map(|(_, element)| element.clone())
+    }
+}
+
 /// The sentence of the first error on the bus.
-fn failure(plan: &Plan, bus: &gst::Bus) -> String {
+fn failure(plan: &Plan, bus: &gst::Bus, places: &Places) -> String {
     while let Some(message) = bus.pop() {
         if let gst::MessageView::Error(err) = message.view() {
-            return sentence(plan, &message, err);
+            return sentence(plan, &message, err, places);
         }
     }
     format!(
@@ -224,7 +265,12 @@ fn failure(plan: &Plan, bus: &gst::Bus) -> String {
 }
 
 /// An element's own sentence, with the place of the element in the description where there is one.
-fn sentence(plan: &Plan, message: &gst::Message, err: &gst::message::Error) -> String {
+fn sentence(
+    plan: &Plan,
+    message: &gst::Message,
+    err: &gst::message::Error,
+    places: &Places,
+) -> String {
     tracing::info!(
         debug = err.debug().map(|debug| debug.to_string()),
         "{}",
@@ -240,17 +286,12 @@ fn sentence(plan: &Plan, message: &gst::Message, err: &gst::message::Error) -> S
     if plan.name.is_empty() {
         return text.to_string();
     }
-    let mut place = plan.name.clone();
-    let mut object = message.src().cloned();
-    while let Some(current) = object {
-        if let Some(element) = plan.element(&current.name()) {
-            place = format!(
-                "{}:{}:{}: {}",
-                plan.name, element.at.line, element.at.column, element.id
-            );
-            break;
-        }
-        object = current.parent();
-    }
+    let place = match places.of(message) {
+        Some(element) => format!(
+            "{}:{}:{}: {}",
+            plan.name, element.at.line, element.at.column, element.id
+        ),
+        None => plan.name.clone(),
+    };
     format!("{place}: {text}{advice}")
 }
