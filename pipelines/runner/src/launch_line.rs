@@ -17,6 +17,9 @@ pub struct CallerParts {
     pub audio_source: String,
     /// Sound to the caller.
     pub audio_sink: String,
+    /// A WAV file of the sound to the caller, beside it. Where sound goes to the caller in several places it is that of
+    /// the first.
+    pub heard: Option<std::path::PathBuf>,
     /// Text from the caller.
     pub text_source: String,
     /// Text to the caller.
@@ -29,7 +32,8 @@ impl Default for CallerParts {
     fn default() -> Self {
         CallerParts {
             audio_source: "autoaudiosrc ! audioconvert ! audioresample".into(),
-            audio_sink: "audioconvert ! audioresample ! autoaudiosink".into(),
+            audio_sink: "autoaudiosink".into(),
+            heard: None,
             text_source: "fdsrc fd=0 ! text/x-raw,format=utf8".into(),
             text_sink: "fdsink fd=1".into(),
             devices: true,
@@ -44,6 +48,7 @@ pub fn arguments(plan: &Plan, caller: &CallerParts) -> Vec<String> {
         caller,
         written: HashSet::new(),
         out: Vec::new(),
+        heard: caller.heard.as_deref(),
     };
     // Elements whose pads are named have to stand on the line before they are referred to.
     for link in &plan.links {
@@ -76,6 +81,8 @@ struct Writer<'a> {
     caller: &'a CallerParts,
     written: HashSet<String>,
     out: Vec<String>,
+    /// The file of what is heard, until it is on the line.
+    heard: Option<&'a std::path::Path>,
 }
 
 impl Writer<'_> {
@@ -99,14 +106,31 @@ impl Writer<'_> {
             }
             PlannedEnd::Caller(caller) => {
                 let part = match (caller, from) {
-                    (Caller::Audio, true) => &self.caller.audio_source,
-                    (Caller::Audio, false) => &self.caller.audio_sink,
-                    (Caller::Text, true) => &self.caller.text_source,
-                    (Caller::Text, false) => &self.caller.text_sink,
+                    (Caller::Audio, true) => self.caller.audio_source.clone(),
+                    (Caller::Audio, false) => self.audio_sink(),
+                    (Caller::Text, true) => self.caller.text_source.clone(),
+                    (Caller::Text, false) => self.caller.text_sink.clone(),
                 };
-                self.out.extend(words(part));
+                self.out.extend(words(&part));
             }
         }
+    }
+
+    /// Where sound to the caller goes, and a file of it beside that the first time.
+    fn audio_sink(&mut self) -> String {
+        let device = &self.caller.audio_sink;
+        let Some(file) = self.heard.take() else {
+            return format!("audioconvert ! audioresample ! {device}");
+        };
+        // A name that nothing else on the line has.
+        let mut name = "heard".to_string();
+        while self.plan.element(&name).is_some() {
+            name.push('-');
+        }
+        format!(
+            "audioconvert ! audioresample ! tee name={name} ! queue ! {device} {name}. ! queue ! audioconvert ! wavenc ! filesink location={}",
+            quote_location(file)
+        )
     }
 
     fn element(&mut self, element: &PlannedElement) {
@@ -123,7 +147,7 @@ impl Writer<'_> {
                 Setting::Bin(text) => text.clone(),
                 Setting::CallerSource | Setting::CallerSink if self.caller.devices => continue,
                 Setting::CallerSource => self.caller.audio_source.clone(),
-                Setting::CallerSink => self.caller.audio_sink.clone(),
+                Setting::CallerSink => self.audio_sink(),
             };
             self.out
                 .push(format!("{}={}", property.name, escape(&text)));
@@ -131,14 +155,15 @@ impl Writer<'_> {
     }
 }
 
-/// Escapes a value for gst-launch-1.0's own parser, which itself takes care of spaces within an argument.
+/// Escapes a value for gst-launch-1.0's own parser, which itself takes care of spaces within an argument, but only up to
+/// the first `"` in it.
 fn escape(text: &str) -> String {
     if text.is_empty() {
         return "\"\"".into();
     }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if matches!(c, '\\' | '"' | '\'' | '\t') {
+        if matches!(c, '\\' | '"' | '\'' | '\t') || c == ' ' && out.contains('"') {
             out.push('\\');
         }
         out.push(c);
@@ -167,8 +192,8 @@ fn words(part: &str) -> Vec<String> {
             words.push(String::new());
             continue;
         }
-        // gst-launch-1.0 escapes spaces in its arguments itself.
-        if escaped && c == ' ' {
+        // gst-launch-1.0 escapes spaces in its arguments itself, up to the first quote.
+        if escaped && c == ' ' && words.last().is_some_and(|word| !word.contains('"')) {
             words.last_mut().map(String::pop);
         }
         escaped = c == '\\' && !escaped;
@@ -221,5 +246,11 @@ mod tests {
         assert_eq!(shell_quote("$HOME"), "'$HOME'");
         assert_eq!(escape(r#"say "no\yes""#), r#"say \"no\\yes\""#);
         assert_eq!(escape(""), "\"\"");
+        // What gst-launch-1.0 takes for the inside of a quote has no escapes of its own.
+        assert_eq!(escape(r#"a b "c" d"#), r#"a b \"c\"\ d"#);
+        assert_eq!(
+            words(r#"filesrc location=a\ \"b\"\ c ! x"#),
+            ["filesrc", r#"location=a \"b\"\ c"#, "!", "x"]
+        );
     }
 }

@@ -43,18 +43,10 @@ fn parts(args: &SessionArgs) -> CallerParts {
         parts.audio_source =
             "audiotestsrc is-live=true wave=silence ! audioconvert ! audioresample".into();
     }
-    let device = if args.quiet {
-        "fakesink sync=true"
-    } else {
-        "autoaudiosink"
-    };
-    parts.audio_sink = match &args.heard {
-        Some(file) => format!(
-            "audioconvert ! audioresample ! tee name=heard ! queue ! {device} heard. ! queue ! audioconvert ! wavenc ! filesink location={}",
-            launch_line::quote_location(file)
-        ),
-        None => format!("audioconvert ! audioresample ! {device}"),
-    };
+    if args.quiet {
+        parts.audio_sink = "fakesink sync=true".into();
+    }
+    parts.heard = args.heard.clone();
     if let Some(file) = &args.text {
         parts.text_source = format!(
             "filesrc location={} ! text/x-raw,format=utf8",
