@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::{self, Session};
 use crate::description;
+use crate::output::Output;
 use crate::plan::{Bindings, Plan};
 use crate::run::{Ending, LocalBindings, Options, Started, run};
 use duplex_yaml::Source;
@@ -37,18 +38,19 @@ pub fn say(request: &Request) -> Result<(), String> {
     {
         return Err("there is nothing to say".into());
     }
-    let plan = plan(request)?;
+    let output = request.output.as_deref().map(Output::create).transpose()?;
+    let plan = plan(request, output.as_ref().map(Output::part))?;
     let bindings = SayBindings {
         text: request.text.clone(),
         local: LocalBindings::default(),
     };
     match run(&plan, bindings, &Options::default(), &mut ()) {
-        Ending::Eos | Ending::Stopped => Ok(()),
+        Ending::Eos | Ending::Stopped => output.map_or(Ok(()), Output::keep),
         Ending::Failed(sentence) => Err(sentence),
     }
 }
 
-fn plan(request: &Request) -> Result<Plan, String> {
+fn plan(request: &Request, output: Option<&Path>) -> Result<Plan, String> {
     // JSON is YAML, and serde_json does the quoting.
     let mut options = serde_json::Map::new();
     if let Some(voice) = &request.voice {
@@ -61,7 +63,7 @@ fn plan(request: &Request) -> Result<Plan, String> {
         options.insert("rate".into(), rate.into());
     }
     let mut elements = serde_json::Map::new();
-    let links = match &request.output {
+    let links = match output {
         Some(path) => {
             let mut engine = options;
             engine.insert("factory".into(), request.synthesizer.clone().into());

@@ -167,7 +167,7 @@ fn the_launch_line_does_the_same() {
     let setting = format!("folder={}", folder.0.display());
     let output = run(&["run", "branches.yaml", &setting]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let file = folder.join("it's a \"tone\".wav");
+    let file = folder.join("it's a \"tone\" of ours.wav");
     let ours = samples(&file);
     assert_eq!(ours, 20 * 1024);
     std::fs::remove_file(&file).unwrap();
@@ -188,8 +188,8 @@ fn the_launch_line_does_the_same() {
 fn a_launch_line_with_files_runs() {
     let folder = Folder::new("files");
     let (caller, heard) = (
-        folder.join("the caller.wav"),
-        folder.join("what's heard.wav"),
+        folder.join("the \"caller\" of it.wav"),
+        folder.join("what's \"heard\" of it.wav"),
     );
     let spec = hound::WavSpec {
         channels: 1,
@@ -204,7 +204,7 @@ fn a_launch_line_with_files_runs() {
     writer.finalize().unwrap();
     std::fs::write(
         folder.join("through.yaml"),
-        "elements: { middle: { factory: queue } }\nlinks: [ caller.audio -> middle -> caller.audio ]\n",
+        "elements: { heard: { factory: queue } }\nlinks: [ caller.audio -> heard -> caller.audio ]\n",
     )
     .unwrap();
     let description = folder.join("through.yaml");
@@ -253,7 +253,8 @@ fn ctrl_c_drains_and_finishes_the_file() {
     );
     // It writes its file a second at a time.
     let begun = Instant::now();
-    while std::fs::metadata(&heard).map_or(0, |file| file.len()) < 80_000 {
+    let part = folder.join("heard.wav.part");
+    while std::fs::metadata(&part).map_or(0, |file| file.len()) < 80_000 {
         assert!(
             begun.elapsed() < Duration::from_secs(30),
             "nothing was written"
@@ -383,4 +384,137 @@ fn a_quiet_microphone_is_silent_and_live() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let samples = samples(&heard);
     assert!((1600..16_000).contains(&samples), "{samples}");
+}
+
+/// A second of a tone at 8 kHz.
+fn tone(path: &Path) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for n in 0..8000 {
+        writer.write_sample((n % 16) as i16 * 1000).unwrap();
+    }
+    writer.finalize().unwrap();
+}
+
+#[test]
+fn an_id_is_never_an_element_inside_a_bin() {
+    let folder = Folder::new("ids");
+    let (description, story) = (folder.join("ids.yaml"), folder.join("story.txt"));
+    std::fs::write(&story, "Once upon a time.").unwrap();
+    // The runner reads the story by an element that it calls `file`; what it supplies has names, too.
+    std::fs::write(
+        &description,
+        format!(
+            "elements:\n  bin0: {{ factory: queue }}\n  file: {{ factory: filesink, location: {} }}\nlinks: [ caller.text -> bin0 -> file ]\n",
+            folder.join("copy.txt").display()
+        ),
+    )
+    .unwrap();
+    let output = duplex()
+        .arg("run")
+        .arg(&description)
+        .arg("--text")
+        .arg(&story)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(
+        std::fs::read_to_string(folder.join("copy.txt")).unwrap(),
+        "Once upon a time."
+    );
+}
+
+#[test]
+fn a_run_that_fails_leaves_files_as_they_were() {
+    let folder = Folder::new("failed");
+    let (heard, page, lines) = (
+        folder.join("h.wav"),
+        folder.join("p.html"),
+        folder.join("t.txt"),
+    );
+    std::fs::write(&heard, "before").unwrap();
+    // The file sink cannot be opened, so the pipeline never plays.
+    let output = duplex()
+        .args([
+            "run",
+            "branches.yaml",
+            "folder=/nonexistent/folder",
+            "--heard",
+        ])
+        .arg(&heard)
+        .arg("--html")
+        .arg(&page)
+        .arg(format!("--timeline={}", lines.display()))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(&heard).unwrap(), "before");
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
+
+    // One that plays keeps them all, and nothing beside them.
+    let output = duplex()
+        .args(["run", "tone.yaml", "--quiet", "count=10", "--heard"])
+        .arg(&heard)
+        .arg("--html")
+        .arg(&page)
+        .arg(format!("--timeline={}", lines.display()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(samples(&heard), 10 * 1024);
+    assert!(page.exists() && lines.exists());
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 3);
+}
+
+#[test]
+fn what_is_read_is_not_written() {
+    let folder = Folder::new("same");
+    let caller = folder.join("caller.wav");
+    tone(&caller);
+    let before = std::fs::read(&caller).unwrap();
+    let output = duplex()
+        .args(["run", "tone.yaml", "--quiet", "--caller"])
+        .arg(&caller)
+        .arg("--heard")
+        .arg(folder.join("./caller.wav"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).starts_with("duplex: --caller and --heard are the same file, "),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(std::fs::read(&caller).unwrap(), before);
+}
+
+#[test]
+fn broken_descriptions_among_good_ones_are_told_of() {
+    let folder = Folder::new("among");
+    let broken = folder.join("broken.yaml");
+    std::fs::write(&broken, "elements: { tone: { factory: audiotestsrk } }\n").unwrap();
+    let output = duplex()
+        .args(["check", "tone.yaml"])
+        .arg(&broken)
+        .args(["none.yaml", "branches.yaml", "/dev/zero"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        text(&output.stdout),
+        "tone.yaml: good: 3 elements, 3 links\nbranches.yaml: good: 10 elements, 9 links\n"
+    );
+    let stderr = text(&output.stderr);
+    for told in [
+        "broken.yaml:1:30: there is no element `audiotestsrk`; did you mean `audiotestsrc`?",
+        "\nnone.yaml: there is no such file\n",
+        "\n/dev/zero: does not end; a description has at most 1048576 bytes\n",
+    ] {
+        assert!(stderr.contains(told), "{told}: {stderr}");
+    }
 }

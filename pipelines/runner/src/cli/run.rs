@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use duplex_runner::output;
 use duplex_runner::run::feeder::Sound;
 use duplex_runner::run::follower::{Follower, Keep};
 use duplex_runner::run::{Ending, LocalBindings, Options};
@@ -49,6 +50,22 @@ pub fn main(args: &Args) -> u8 {
         Ok(plan) => plan,
         Err(status) => return status,
     };
+    let to_file = args.timeline.clone().filter(|path| path.as_os_str() != "-");
+    let read = [
+        ("the description", Some(&session.file)),
+        ("--caller", session.caller.as_ref()),
+        ("--text", session.text.as_ref()),
+        ("--labels", args.labels.as_ref()),
+    ];
+    let written = [
+        ("--heard", session.heard.as_ref()),
+        ("--timeline", to_file.as_ref()),
+        ("--html", args.html.as_ref()),
+    ];
+    if let Err(sentence) = output::distinct(&given(&read), &given(&written)) {
+        super::complain(&sentence);
+        return super::USAGE;
+    }
     let mut bindings = LocalBindings {
         quiet: session.quiet,
         text: session.text.clone(),
@@ -66,7 +83,6 @@ pub fn main(args: &Args) -> u8 {
     let options = Options {
         duration: args.duration,
     };
-    let to_file = args.timeline.clone().filter(|path| path.as_os_str() != "-");
     let keep = Keep {
         heard: session.heard.clone(),
         lines: args
@@ -95,6 +111,14 @@ pub fn main(args: &Args) -> u8 {
             super::FAILED
         }
     }
+}
+
+/// Those that were named on the command line.
+fn given<'a>(files: &[(&'a str, Option<&'a PathBuf>)]) -> Vec<(&'a str, &'a Path)> {
+    let named = files.iter();
+    named
+        .filter_map(|(name, path)| Some((*name, path.as_ref()?.as_path())))
+        .collect()
 }
 
 /// What the description says it is for.

@@ -3,12 +3,14 @@
 //! What passes a pad: its peaks for drawing, and on request its samples in a WAV file. Positions are running times, so that
 //! lanes of different pads lie over each other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use gst::prelude::*;
+
+use crate::output::Output;
 
 /// Length of the piece that one pair of peaks stands for.
 pub const PEAK: gst::ClockTime = gst::ClockTime::from_mseconds(10);
@@ -38,7 +40,7 @@ struct State {
 /// A lane.
 pub struct Capture {
     state: Arc<Mutex<State>>,
-    thread: Option<(PathBuf, JoinHandle<Result<(), String>>)>,
+    file: Option<(Output, JoinHandle<Result<(), String>>)>,
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -56,24 +58,23 @@ impl Capture {
     pub fn new() -> Capture {
         Capture {
             state: Arc::new(Mutex::new(State::default())),
-            thread: None,
+            file: None,
         }
     }
 
     /// A lane that is written to a WAV file as well; the error is one sentence.
     pub fn with_file(path: &Path) -> Result<Capture, String> {
         // Opened here already, so that a path that cannot be written is an error before anything sounds.
-        std::fs::File::create(path)
-            .map_err(|err| format!("{} cannot be written: {err}", path.display()))?;
+        let output = Output::create(path)?;
         let (sender, receiver) = sync_channel(QUEUE);
-        let file = path.to_path_buf();
+        let file = output.part().to_path_buf();
         let thread = std::thread::Builder::new()
             .name("wav-writer".into())
             .spawn(move || write(&file, &receiver))
             .map_err(|err| format!("no thread for {}: {err}", path.display()))?;
         let mut capture = Capture::new();
         lock(&capture.state).writer = Some(sender);
-        capture.thread = Some((path.to_path_buf(), thread));
+        capture.file = Some((output, thread));
         Ok(capture)
     }
 
@@ -102,32 +103,36 @@ impl Capture {
         lock(&self.state).peaks.clone()
     }
 
-    /// Finishes the file, if there is one: its path, or what went wrong.
-    pub fn finish(&mut self) -> Result<Option<PathBuf>, String> {
+    /// Finishes the file, if there is one, and gives it its name when it is to be kept; the error is one sentence.
+    pub fn finish(&mut self, keep: bool) -> Result<(), String> {
         let dropped = {
             let mut state = lock(&self.state);
             state.writer = None;
             std::mem::take(&mut state.dropped)
         };
-        let Some((path, thread)) = self.thread.take() else {
-            return Ok(None);
+        let Some((output, thread)) = self.file.take() else {
+            return Ok(());
         };
+        let path = output.part().to_path_buf();
         thread
             .join()
             .map_err(|_| format!("writing {} failed", path.display()))??;
+        if !keep {
+            return Ok(());
+        }
         if dropped > 0 {
             tracing::warn!(
                 "{} lacks {dropped} pieces of sound: the disk was too slow",
                 path.display()
             );
         }
-        Ok(Some(path))
+        output.keep()
     }
 }
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        if let Err(message) = self.finish() {
+        if let Err(message) = self.finish(false) {
             tracing::error!("{message}");
         }
     }

@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::output::Output;
 use crate::run::bindings::LocalBindings;
 use crate::run::capture::Capture;
 use crate::run::lanes;
@@ -13,6 +14,7 @@ use crate::timeline::html::{self, Page};
 use crate::timeline::labels::{self, Label};
 use crate::timeline::text::{self, Printer};
 use crate::timeline::{Timeline, latency};
+use gst::prelude::*;
 
 /// What to keep.
 #[derive(Default)]
@@ -41,7 +43,9 @@ pub struct Follower {
     labels: Vec<Label>,
     heard: Capture,
     caller: Capture,
-    html: Option<PathBuf>,
+    html: Option<Output>,
+    lines_file: Option<Output>,
+    played: bool,
     title: String,
     about: String,
 }
@@ -53,16 +57,15 @@ impl Follower {
             Some(path) => labels::read(path)?,
             None => Vec::new(),
         };
-        let create = |path: &PathBuf| {
-            std::fs::File::create(path)
-                .map_err(|err| format!("{} cannot be written: {err}", path.display()))
-        };
+        let create = |path: &Option<PathBuf>| path.as_deref().map(Output::create).transpose();
         let mut writers: Vec<Box<dyn Write>> = keep.lines.into_iter().collect();
-        if let Some(path) = &keep.lines_file {
-            writers.push(Box::new(create(path)?));
-        }
-        if let Some(path) = &keep.html {
-            create(path)?;
+        let lines_file = create(&keep.lines_file)?;
+        if let Some(output) = &lines_file {
+            let path = output.part();
+            let file = std::fs::OpenOptions::new().write(true).open(path);
+            let file =
+                file.map_err(|err| format!("{} cannot be written: {err}", path.display()))?;
+            writers.push(Box::new(file));
         }
         Ok(Follower {
             timeline: Timeline::default(),
@@ -74,7 +77,9 @@ impl Follower {
                 None => Capture::new(),
             },
             caller: Capture::new(),
-            html: keep.html,
+            html: create(&keep.html)?,
+            lines_file,
+            played: false,
             title: keep.title,
             about: keep.about,
         })
@@ -95,13 +100,21 @@ impl Follower {
         }
     }
 
-    /// Writes what is left to write, and ends the files.
+    /// Writes what is left to write, and ends the files. Those of a session that never played are not kept: what had their
+    /// names before is there still.
     pub fn finish(mut self) -> Result<(), String> {
         let mut lines = self.printer.flush();
         lines.extend(text::table(&latency::rows(&self.timeline, &self.labels)));
         self.print(&lines);
-        let heard = self.heard.finish();
-        if let Some(path) = &self.html {
+        let heard = self.heard.finish(self.played);
+        if !self.played {
+            return heard;
+        }
+        self.writers.clear();
+        if let Some(output) = self.lines_file.take() {
+            output.keep()?;
+        }
+        if let Some(output) = self.html.take() {
             let page = Page {
                 title: std::mem::take(&mut self.title),
                 about: std::mem::take(&mut self.about),
@@ -109,10 +122,12 @@ impl Follower {
                 mouth: self.heard.peaks(),
                 labels: std::mem::take(&mut self.labels),
             };
-            std::fs::write(path, html::render(&self.timeline, &page))
+            let path = output.part().to_path_buf();
+            std::fs::write(&path, html::render(&self.timeline, &page))
                 .map_err(|err| format!("{} cannot be written: {err}", path.display()))?;
+            output.keep()?;
         }
-        heard.map(|_| ())
+        heard
     }
 }
 
@@ -129,6 +144,16 @@ impl Observer<LocalBindings> for Follower {
     }
 
     fn message(&mut self, message: &gst::Message, now: gst::ClockTime) {
+        self.played |= match message.view() {
+            gst::MessageView::StateChanged(change) => {
+                change.current() == gst::State::Playing
+                    && message
+                        .src()
+                        .is_some_and(|source| source.is::<gst::Pipeline>())
+            }
+            gst::MessageView::Eos(_) => true,
+            _ => false,
+        };
         if let Some(added) = self.timeline.message(message, now) {
             let lines = self.printer.add(&added);
             self.print(&lines);
