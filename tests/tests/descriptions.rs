@@ -15,7 +15,7 @@ use duplex_runner::run::follower::{Follower, Keep};
 use duplex_runner::run::{Ending, LocalBindings, Options};
 use duplex_runner::timeline::What;
 use duplex_runner::{Session, say};
-use duplex_tests::{caller, recordings};
+use duplex_tests::{caller, plugins, random::Random, recordings};
 
 fn init() {
     static INIT: Once = Once::new();
@@ -96,6 +96,10 @@ fn what_is_no_file_gets_a_sentence() {
         check(Path::new("/dev/null"), false).unwrap_err(),
         "/dev/null:1:1: the file is empty; a description has at least `elements` and `links`\n"
     );
+    assert_eq!(
+        check(Path::new("/dev/zero"), false).unwrap_err(),
+        "/dev/zero: does not end; a description has at most 1048576 bytes\n"
+    );
     let large = std::env::temp_dir().join(format!("duplex-large-{}.yaml", std::process::id()));
     std::fs::write(&large, "#".repeat(2 << 20)).unwrap();
     let said = check(&large, false).unwrap_err();
@@ -115,14 +119,34 @@ fn what_we_ship_is_good() {
     }
 }
 
+/// Checks a text that stands in no file of this tree.
+fn check_text(text: &str) -> Result<(), String> {
+    let folder = Folder::new("text");
+    let path = folder.0.join("it.yaml");
+    std::fs::write(&path, text).unwrap();
+    check(&path, false).map_err(|told| told.replace(&format!("{}/", folder.0.display()), ""))
+}
+
+#[test]
+fn an_ear_may_come_later_where_it_is_optional() {
+    let mouth = |more: &str| {
+        format!(
+            "elements:\n  mouth: {{ factory: ttssink, audio-sink: caller.audio, interrupted-by: room/ears{more} }}\nlinks: [ caller.text -> mouth ]\n"
+        )
+    };
+    let told = check_text(&mouth("")).unwrap_err();
+    assert!(told.contains("there is no element `room`"), "{told}");
+    check_text(&mouth(", interrupted-by-optional: true")).unwrap();
+    let told = check_text(&mouth(", interrupted-by-optional: false")).unwrap_err();
+    assert!(told.contains("there is no element `room`"), "{told}");
+}
+
 /// A folder that goes away.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("duplex-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
+        Folder(plugins::temporary(name).unwrap())
     }
 }
 
@@ -250,6 +274,40 @@ fn it_says_words_into_a_file() {
     assert!(said.starts_with("no voice `xx-nobody`"), "{said}");
 }
 
+/// What is no better known than by the element that failed is told with the element's place.
+#[test]
+fn a_wrong_voice_is_told_at_the_mouth() {
+    let folder = Folder::new("voice");
+    let heard = folder.0.join("heard.wav");
+    let mut run = plugins::command(plugins::built("duplex"));
+    run.args([
+        "run",
+        "pipelines/barge-in.yaml",
+        "voice=xx-nobody",
+        "--quiet",
+        "--heard",
+    ]);
+    let output = run.arg(&heard).output().unwrap();
+    let told = plugins::told(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let text = std::fs::read_to_string("../pipelines/barge-in.yaml").unwrap();
+    let line = 1 + text
+        .lines()
+        .position(|l| l.starts_with("  mouth:"))
+        .unwrap();
+    let place = format!("duplex: pipelines/barge-in.yaml:{line}:3: mouth: no voice `xx-nobody`");
+    assert!(told.contains(&place), "{told}");
+    assert!(!heard.exists());
+
+    let output = folder.0.join("w.wav");
+    let mut say = plugins::command(plugins::built("duplex"));
+    say.args(["say", "--voice", "xx-nobody", "-o"])
+        .arg(&output)
+        .arg("Hello.");
+    assert!(!say.status().unwrap().success());
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+}
+
 /// Characters that mean something in YAML or in a value.
 const ODD: &[u8] = b"{}[]:,&*!|>'\"%@#-\n\t $.0aZ\xff";
 
@@ -263,13 +321,8 @@ fn a_mutilated_description_is_refused_or_read() {
         .map(|path| std::fs::read(path).unwrap())
         .collect();
     let path = std::env::temp_dir().join(format!("duplex-odd-{}.yaml", std::process::id()));
-    let mut seed = 0x2545_f491_4f6c_dd1du64;
-    let mut random = |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        (seed % below.max(1) as u64) as usize
-    };
+    let mut numbers = Random::new(0x2545_f491);
+    let mut random = |below: usize| numbers.below(below.max(1));
     for round in 0..1500 {
         let mut text = texts[round % texts.len()].clone();
         for _ in 0..=random(4) {
