@@ -141,6 +141,31 @@ fn an_ear_may_come_later_where_it_is_optional() {
     assert!(told.contains("there is no element `room`"), "{told}");
 }
 
+#[test]
+fn bins_that_fit_are_good() {
+    let text = "
+elements:
+  ears: { factory: vadsrc, audio-source: \"filesrc location=x.wav ! wavparse\" }
+  more: { factory: vadsrc, audio-source: \"filesrc location=x.ogg ! decodebin\" }
+  test: { factory: vadsrc, audio-source: audiotestsrc }
+  away: { factory: fakesink }
+  mouth: { factory: ttssink, voice: fr, audio-sink: \"tee name=t ! queue ! autoaudiosink t. ! queue ! wavenc ! filesink location=heard.wav\" }
+  other: { factory: ttssink, synthesizer: \"queue ! espeaktts\", rate: 1.5, audio-sink: autoaudiosink }
+  third: { factory: ttssink, synthesizer: identity, audio-sink: \"audioconvert ! audiomixer ! fakesink\" }
+  texts: { factory: tee }
+  all: { factory: funnel }
+links:
+  - ears -> all -> away
+  - more -> all
+  - test -> all
+  - caller.text -> texts
+  - texts -> mouth
+  - texts -> other
+  - texts -> third
+";
+    check_text(text).unwrap();
+}
+
 /// A folder that goes away.
 struct Folder(PathBuf);
 

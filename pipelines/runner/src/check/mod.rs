@@ -8,6 +8,7 @@ mod branches;
 mod caps;
 mod cycles;
 mod factories;
+mod fitting;
 mod ids;
 mod interruption;
 mod links;
@@ -109,6 +110,7 @@ pub fn check(loaded: &Loaded, session: &Session, report: &mut Report) -> Plan {
     writable::check(&cx, report);
     values::check(&cx, report);
     bins::check(&cx, report);
+    fitting::check(&cx, report);
     placeholders::check(&cx, report);
     synthesizer::check(&cx, report);
     interruption::check(&cx, report);
