@@ -23,10 +23,14 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 GSTENV  = GST_PLUGIN_PATH="$(TARGET)/debug$${GST_PLUGIN_PATH:+:$$GST_PLUGIN_PATH}" GST_REGISTRY="$(TARGET)/registry.bin"
 
 # A sound server, or a card that nobody serves.
+# (root may write to whatever is there; others only where they are in the group audio.)
+SND      ?= /dev/snd
 HAS_SOUND = { [ -n "$${PULSE_SERVER:-}" ] || [ -S "$${XDG_RUNTIME_DIR:-/run/user/$$(id -u)}/pulse/native" ] \
-    || grep -q '^ *[0-9]' /proc/asound/cards 2>/dev/null; }
+    || [ -n "$$(find "$(SND)" -name 'pcm*p' -writable 2>/dev/null)" ]; }
 
 .PHONY: help run test lint bench install build setup-run setup-test
+# Cargo uses every processor by itself, and installing packages, building and running follow each other.
+.NOTPARALLEL:
 
 help: ## this page
 	@echo 'make TARGET [VARIABLE=value]'
@@ -94,22 +98,61 @@ bench: setup-test ## the tables of the README, with this machine's facts
 	@$(CARGO) bench -p duplex-tests --bench mouth
 	if [ -e plugins/vad/benches ]; then $(CARGO) bench -p gst-plugin-duplexvad; fi
 
-install: setup-run ## plugins, the duplex command and pipelines, for you or PREFIX
+# Where things go: your own folders, or those of PREFIX as this system's GStreamer has them below its own prefix.
+define FOLDERS
+built="$(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))"
+data="$${XDG_DATA_HOME:-$$HOME/.local/share}"
+if [ -n "$(PREFIX)" ]; then
+    below=$$(pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || true)
+    own=$$(pkg-config --variable=prefix gstreamer-1.0 2>/dev/null || true)
+    below="$${below#"$$own"/}"
+    plugins="$(PREFIX)/$${below:-lib/gstreamer-1.0}"
+    bin="$(PREFIX)/bin"
+    share="$(PREFIX)/share"
+else
+    plugins="$$data/gstreamer-1.0/plugins"
+    bin="$$HOME/.local/bin"
+    share="$$data"
+fi
+endef
+
+# The build takes minutes: what would fail after it fails before it.
+.PHONY: can-install
+can-install:
+	@$(FOLDERS)
+	for folder in "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share"; do
+	    until [ -e "$$folder" ]; do folder=$$(dirname "$$folder"); done
+	    if [ ! -w "$$folder" ]; then
+	        echo "$$folder cannot be written by $$(id -un). Type this, then try it:" >&2
+	        echo >&2
+	        echo "    make build-install PROFILE=$(PROFILE) && sudo make install-files PROFILE=$(PROFILE) PREFIX=$(PREFIX)$(if $(DESTDIR), DESTDIR=$(DESTDIR))" >&2
+	        echo >&2
+	        exit 1
+	    fi
+	done
+
+.PHONY: build-install
+build-install: setup-run
 	@$(CARGO) build --workspace --profile "$(PROFILE)"
-	built="$(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))"
-	if [ -n "$(PREFIX)" ]; then
-	    plugins="$(PREFIX)/lib/$$(gcc -print-multiarch)/gstreamer-1.0"
-	    bin="$(PREFIX)/bin"
-	    share="$(PREFIX)/share/gst-duplex"
-	else
-	    data="$${XDG_DATA_HOME:-$$HOME/.local/share}"
-	    plugins="$$data/gstreamer-1.0/plugins"
-	    bin="$$HOME/.local/bin"
-	    share="$$data/gst-duplex"
-	fi
-	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/pipelines"
+
+# Needs no cargo, so that root need not have one.
+.PHONY: install-files
+install-files:
+	@$(FOLDERS)
+	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/gst-duplex/pipelines" "$(DESTDIR)$$share/doc/gst-duplex"
 	install -m 644 "$$built"/libgst*.so "$(DESTDIR)$$plugins"
 	install -m 755 "$$built/duplex" "$(DESTDIR)$$bin"
-	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/schema.json "$(DESTDIR)$$share/pipelines"
-	echo "plugins in $$plugins, duplex in $$bin, pipelines in $$share/pipelines"
+	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/schema.json "$(DESTDIR)$$share/gst-duplex/pipelines"
+	install -m 644 LICENSE-* "$(DESTDIR)$$share/doc/gst-duplex"
+	echo "plugins in $$plugins, duplex in $$bin, pipelines in $$share/gst-duplex/pipelines"
+	if [ -n "$(PREFIX)" ] && [ "$$plugins" != "$$(pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || true)" ]; then
+	    echo 'GStreamer does not look there by itself. Put this line into ~/.profile, and type it now:'
+	    echo "    export GST_PLUGIN_PATH=\"$$plugins\$${GST_PLUGIN_PATH:+:\$$GST_PLUGIN_PATH}\""
+	fi
+	if [[ ":$$PATH:" != *":$$bin:"* ]]; then
+	    echo 'Your shell does not look there for duplex. Put this line into ~/.profile, and type it now:'
+	    echo "    export PATH=\"$$bin:\$$PATH\""
+	fi
 	echo 'try: gst-inspect-1.0 ttssink'
+
+install: can-install build-install install-files ## plugins, the duplex command and pipelines, for you or PREFIX
