@@ -142,6 +142,26 @@ fn seconds(wav: &Path) -> f64 {
     (last - first) as f64 / f64::from(rate)
 }
 
+/// The caller murmurs and the mouth goes on; the caller speaks up and it stops, and knows what was heard.
+fn tells_the_story(timeline: &Path) {
+    let told = fs::read_to_string(timeline).unwrap();
+    for part in [
+        "begins to speak",
+        "onset: ",
+        "pauses ",
+        "goes on at “",
+        "confirmed: ",
+        "stops for good",
+        "heard:   ",
+        "unheard: ",
+        "milliseconds after the onset",
+    ] {
+        assert!(told.contains(part), "no line has {part}:\n{told}");
+    }
+    let at = |part: &str| told.find(part).unwrap();
+    assert!(at("goes on at “") < at("stops for good"), "{told}");
+}
+
 #[test]
 fn every_command_works_in_a_clean_clone() {
     let _watchdog = Watchdog::new("the commands of the README", Duration::from_secs(1500));
@@ -210,6 +230,14 @@ fn every_command_works_in_a_clean_clone() {
             );
         }
     }
+
+    // The same without a sound device, in the words of the text.
+    let lines = clean.join("out/timeline.txt");
+    assert!(text.contains("`make run QUIET=1`"));
+    tells_the_story(&lines);
+    fs::remove_file(&lines).unwrap();
+    desk.types("make run QUIET=1", &clean, Duration::from_secs(90));
+    tells_the_story(&lines);
 
     assert!(text.contains("out/heard.wav") && text.contains("out/barge-in.html"));
     assert!(seconds(&clean.join("out/heard.wav")) > 3.0);
