@@ -133,6 +133,16 @@ impl Follower {
 
 impl Observer<LocalBindings> for Follower {
     fn ready(&mut self, pipeline: &gst::Pipeline, bindings: &LocalBindings) {
+        // A vadsrc has a vad inside, which does not speak for itself.
+        let top = |factories: &[&str]| {
+            let children = pipeline.children().into_iter();
+            let ours = children.filter(|element| {
+                let factory = element.factory();
+                factory.is_some_and(|factory| factories.contains(&factory.name().as_str()))
+            });
+            ours.map(|element| element.name().to_string()).collect()
+        };
+        self.printer = Printer::with(top(&["vad", "vadsrc"]), top(&["ttssink"]));
         if let Some(pad) = lanes::heard(pipeline, bindings) {
             self.heard.attach(&pad);
         }

@@ -2,6 +2,8 @@
 
 //! From the beginning of speech to silence, step by step.
 
+use std::collections::{HashMap, HashSet};
+
 use gst::ClockTime;
 
 use super::labels::Label;
@@ -51,7 +53,9 @@ pub fn rows(timeline: &Timeline, labels: &[Label]) -> Vec<Row> {
         })
         .collect();
     let ends: Vec<ClockTime> = labels.iter().map(|label| seconds(label.end)).collect();
-    let mut current: Option<usize> = None;
+    // The row that each ear is in, and the one that began last: a mouth tells no ear.
+    let mut of_ear: HashMap<&str, usize> = HashMap::new();
+    let mut last: Option<usize> = None;
     for event in &timeline.events {
         match &event.what {
             What::Tentative { onset, .. } => {
@@ -69,20 +73,21 @@ pub fn rows(timeline: &Timeline, labels: &[Label]) -> Vec<Row> {
                     rows.len() - 1
                 });
                 rows[index].decision = Some(event.at);
-                current = Some(index);
+                of_ear.insert(&event.element, index);
+                last = Some(index);
             }
             What::Confirmed { .. } => {
-                if let Some(index) = current {
+                if let Some(index) = of_ear.get(event.element.as_str()).copied() {
                     rows[index].confirmed = Some(event.at);
                 }
             }
             What::Cancelled => {
-                if let Some(index) = current {
+                if let Some(index) = of_ear.get(event.element.as_str()).copied() {
                     rows[index].cancelled = true;
                 }
             }
             What::Paused(stop) => {
-                if let Some(index) = current
+                if let Some(index) = last
                     && rows[index].decided.is_none()
                 {
                     rows[index].decided = stop.decided;
@@ -91,7 +96,7 @@ pub fn rows(timeline: &Timeline, labels: &[Label]) -> Vec<Row> {
                 }
             }
             What::Interrupted(interrupted) => {
-                if let Some(index) = current
+                if let Some(index) = last
                     && rows[index].interrupted.is_none()
                 {
                     let row = &mut rows[index];
@@ -111,15 +116,17 @@ pub fn rows(timeline: &Timeline, labels: &[Label]) -> Vec<Row> {
 
 /// Whether the ears were in the middle of speech then: what begins within it has no onset of its own.
 fn heard_already(timeline: &Timeline, at: ClockTime) -> bool {
-    timeline
-        .events
-        .iter()
-        .filter(|event| event.at + BEFORE < at)
-        .fold(false, |speech, event| match event.what {
-            What::Tentative { .. } => true,
-            What::Cancelled | What::Ended => false,
-            _ => speech,
-        })
+    let mut hearing: HashSet<&str> = HashSet::new();
+    for event in &timeline.events {
+        if event.at + BEFORE < at {
+            match event.what {
+                What::Tentative { .. } => hearing.insert(&event.element),
+                What::Cancelled | What::Ended => hearing.remove(event.element.as_str()),
+                _ => false,
+            };
+        }
+    }
+    !hearing.is_empty()
 }
 
 const EMPTY: Row = Row {
@@ -147,6 +154,38 @@ impl Row {
 mod tests {
     use super::super::tests::story;
     use super::*;
+
+    #[test]
+    fn each_ear_confirms_its_own_speech() {
+        let event = |at: u64, element: &str, what| super::super::Event {
+            at: ClockTime::from_mseconds(at),
+            who: super::super::Who::Ears,
+            element: element.into(),
+            what,
+        };
+        let tentative = |onset| What::Tentative {
+            onset: ClockTime::from_mseconds(onset),
+            probability: 0.9,
+        };
+        let confirmed = What::Confirmed {
+            onset: ClockTime::ZERO,
+        };
+        let timeline = Timeline {
+            events: vec![
+                event(100, "left", tentative(50)),
+                event(200, "right", tentative(150)),
+                event(300, "left", confirmed),
+                event(400, "right", What::Cancelled),
+            ],
+            ..Timeline::default()
+        };
+        let rows = rows(&timeline, &[]);
+        let told: Vec<_> = rows
+            .iter()
+            .map(|row| (row.confirmed.is_some(), row.cancelled))
+            .collect();
+        assert_eq!(told, [(true, false), (false, true)]);
+    }
 
     #[test]
     fn a_label_gets_its_onset_and_a_cough_a_row_of_its_own() {

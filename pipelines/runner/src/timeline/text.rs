@@ -14,6 +14,8 @@ const LINE: usize = 64;
 #[derive(Debug, Default)]
 pub struct Printer {
     words: Vec<Word>,
+    /// Names of ears and of mouths, for a description with several.
+    names: [Vec<String>; 2],
 }
 
 fn seconds(time: ClockTime) -> String {
@@ -60,9 +62,29 @@ impl Printer {
             }
             Added::Event(event) => {
                 let mut lines = self.flush();
-                lines.extend(event_lines(event));
+                lines.extend(event_lines(event, &self.who(event)));
                 lines
             }
+        }
+    }
+
+    /// Whose elements these are: where there is more than one of a kind, its line names it.
+    pub fn with(ears: Vec<String>, mouths: Vec<String>) -> Printer {
+        Printer {
+            words: Vec::new(),
+            names: [ears, mouths],
+        }
+    }
+
+    fn who(&self, event: &Event) -> String {
+        let (who, names) = match event.who {
+            Who::Ears => ("ears", &self.names[0]),
+            Who::Mouth => ("mouth", &self.names[1]),
+        };
+        if names.len() > 1 {
+            event.element.clone()
+        } else {
+            who.to_string()
         }
     }
 
@@ -86,11 +108,7 @@ fn cut(stop: &super::Stop) -> String {
     }
 }
 
-fn event_lines(event: &Event) -> Vec<String> {
-    let who = match event.who {
-        Who::Ears => "ears",
-        Who::Mouth => "mouth",
-    };
+fn event_lines(event: &Event, who: &str) -> Vec<String> {
     let say = |text: String| vec![line(event.at, who, &text)];
     let more = |text: String| format!("{:20}{text}", "");
     match &event.what {
@@ -185,6 +203,24 @@ pub fn table(rows: &[Row]) -> Vec<String> {
 mod tests {
     use super::super::{latency, tests::story};
     use super::*;
+
+    #[test]
+    fn of_several_ears_each_is_named() {
+        let ears = vec!["left".to_string(), "right".to_string()];
+        let mut printer = Printer::with(ears, vec!["mouth".into()]);
+        let mut event = |who, element: &str, what| {
+            printer.add(&Added::Event(Event {
+                at: ClockTime::ZERO,
+                who,
+                element: element.into(),
+                what,
+            }))
+        };
+        let line = "    0.000 s  left   the speech has ended";
+        assert_eq!(event(Who::Ears, "left", What::Ended), [line]);
+        let line = "    0.000 s  mouth  begins to speak";
+        assert_eq!(event(Who::Mouth, "voice", What::Began), [line]);
+    }
 
     #[test]
     fn it_reads_like_a_story() {
