@@ -190,6 +190,19 @@ impl Plan {
         }
     }
 
+    /// Whether anything in it gives the caller sound, as far as can be seen: a mouth may speak to whatever it likes.
+    pub fn sounds(&self) -> bool {
+        let bound = self.elements.iter().any(|element| {
+            element.factory == "ttssink"
+                || element
+                    .properties
+                    .iter()
+                    .any(|property| matches!(property.setting, Setting::CallerSink))
+        });
+        let audio = PlannedEnd::Caller(Caller::Audio);
+        bound || self.links.iter().any(|link| link.to == audio)
+    }
+
     /// The element with an id.
     pub fn element(&self, id: &str) -> Option<&PlannedElement> {
         self.elements.iter().find(|element| element.id == id)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::{self, Session};
 use crate::description;
+use crate::launch_line;
 use crate::output::Output;
 use crate::plan::{Bindings, Plan};
 use crate::run::{Ending, LocalBindings, Options, Started, run};
@@ -38,6 +39,13 @@ pub fn say(request: &Request) -> Result<(), String> {
     {
         return Err("there is nothing to say".into());
     }
+    if let Some(rate) = request.rate
+        && !(rate.is_finite() && rate > 0.0)
+    {
+        return Err(format!(
+            "the rate is {rate}, but speech has one above 0: 1 is normal, 2 twice as fast"
+        ));
+    }
     let output = request.output.as_deref().map(Output::create).transpose()?;
     let plan = plan(request, output.as_ref().map(Output::part))?;
     let bindings = SayBindings {
@@ -46,6 +54,11 @@ pub fn say(request: &Request) -> Result<(), String> {
     };
     match run(&plan, bindings, &Options::default(), &mut ()) {
         Ending::Eos | Ending::Stopped => output.map_or(Ok(()), Output::keep),
+        // What the mouth advises cannot be set from here.
+        Ending::Failed(sentence) if sentence.contains("no sound device") => Err(
+            "no sound device: start PulseAudio or PipeWire, or write a file with -o FILE.wav"
+                .into(),
+        ),
         Ending::Failed(sentence) => Err(sentence),
     }
 }
@@ -63,7 +76,20 @@ fn plan(request: &Request, output: Option<&Path>) -> Result<Plan, String> {
         options.insert("rate".into(), rate.into());
     }
     let mut elements = serde_json::Map::new();
+    // A bin, such as `espeaktts voice=fr`, can be a property only: the mouth speaks into the file, without waiting.
+    let bin = gst::ElementFactory::find(request.synthesizer.trim()).is_none();
     let links = match output {
+        Some(path) if bin => {
+            let path = launch_line::quote_location(path);
+            let mut mouth = options;
+            mouth.insert("factory".into(), "ttssink".into());
+            mouth.insert("synthesizer".into(), literal(&request.synthesizer).into());
+            mouth.insert("sync".into(), false.into());
+            let sink = format!("audioconvert ! wavenc ! filesink sync=false location={path}");
+            mouth.insert("audio-sink".into(), literal(&sink).into());
+            elements.insert("mouth".into(), mouth.into());
+            "caller.text -> mouth"
+        }
         Some(path) => {
             let mut engine = options;
             engine.insert("factory".into(), request.synthesizer.clone().into());
@@ -83,7 +109,7 @@ fn plan(request: &Request, output: Option<&Path>) -> Result<Plan, String> {
         None => {
             let mut mouth = options;
             mouth.insert("factory".into(), "ttssink".into());
-            mouth.insert("synthesizer".into(), request.synthesizer.clone().into());
+            mouth.insert("synthesizer".into(), literal(&request.synthesizer).into());
             elements.insert("mouth".into(), mouth.into());
             "caller.text -> mouth"
         }

@@ -66,6 +66,12 @@ pub fn main(args: &Args) -> u8 {
         super::complain(&sentence);
         return super::USAGE;
     }
+    if session.heard.is_some() && !plan.sounds() {
+        super::complain(&format!(
+            "--heard keeps nothing: no element of {} gives the caller sound",
+            session.file.display()
+        ));
+    }
     let mut bindings = LocalBindings {
         quiet: session.quiet,
         text: session.text.clone(),

@@ -91,7 +91,11 @@ fn play<B: Started>(
         return Ending::Failed(failure(plan, &bus, &places));
     }
     if let Some(message) = devices::missing(pipeline) {
-        return Ending::Failed(format!("{}: {message}", plan.name));
+        return Ending::Failed(if plan.name.is_empty() {
+            message.to_string()
+        } else {
+            format!("{}: {message}", plan.name)
+        });
     }
     // From here on something may be written, which Ctrl-C is to end well.
     let signals = match Signals::catch() {
