@@ -29,6 +29,7 @@ pub fn register() {
 mod imp {
     use std::{
         sync::{Arc, Condvar, Mutex},
+        task::{Context, Poll},
         time::{Duration, Instant},
     };
 
@@ -188,6 +189,10 @@ mod imp {
     impl AudioHalf for SlowAudio {
         fn sample_rate(&self) -> u32 {
             self.audio.sample_rate()
+        }
+
+        fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Piece>, Error>> {
+            self.audio.poll_next(context)
         }
 
         fn next(&mut self) -> Result<Option<Piece>, Error> {

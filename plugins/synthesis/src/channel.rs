@@ -3,11 +3,10 @@
 //!
 //! [`text_channel`] gives a [`TextWriter`], which is a [`TextHalf`] to hand out, and a
 //! [`ClauseReader`] for the engine. The splitter runs in the writer's thread, under the lock; a
-//! blocked side waits on a condition variable and is woken by the other side or by [`Cancel`],
-//! within microseconds, never by polling.
+//! side that waits is woken by the other side or by [`Cancel`], within microseconds.
 //!
-//! An engine with a thread (or task) per utterance calls [`ClauseReader::next_clause`]. One that
-//! serves many utterances from one thread gives a waker and calls [`ClauseReader::try_next`].
+//! An engine with a thread per utterance calls [`ClauseReader::next_clause`], one with a task per
+//! utterance [`ClauseReader::poll_clause`]. One that serves many utterances from one thread gives a waker and calls [`ClauseReader::try_next`].
 //!
 //! ```
 //! use duplex_synthesis::{Splitter, TextHalf, text_channel};
@@ -24,9 +23,10 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{self, Context, Poll},
 };
 
-use crate::{Cancel, Clause, Error, Splitter, TextHalf};
+use crate::{Cancel, Clause, Error, Splitter, TextHalf, park::wait_for};
 
 /// Most bytes of text that are written and not read.
 pub const MAX_UNREAD: usize = 64 * 1024;
@@ -43,6 +43,7 @@ pub fn text_channel(splitter: Splitter, waker: Option<Waker>) -> (TextWriter, Cl
             unread: 0,
             finished: false,
             cancelled: false,
+            reader: None,
         }),
         changed: Condvar::new(),
         waker,
@@ -62,12 +63,31 @@ struct State {
     unread: usize,
     finished: bool,
     cancelled: bool,
+    /// The task that waits for a clause.
+    reader: Option<task::Waker>,
 }
 
 struct Shared {
     state: Mutex<State>,
+    /// There is room, or nothing is wanted any more: for the writer.
     changed: Condvar,
     waker: Option<Waker>,
+}
+
+impl State {
+    /// Whether a character more may be written.
+    fn has_room(&self) -> Result<bool, Error> {
+        if self.cancelled {
+            return Err(Error::Cancelled);
+        }
+        if self.finished {
+            return Err(Error::BadRequest(
+                "text was pushed after finish(); open a new utterance for it".into(),
+            ));
+        }
+        // Four bytes: room for any one character.
+        Ok(self.unread + 4 <= MAX_UNREAD)
+    }
 }
 
 impl Shared {
@@ -75,8 +95,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells the reader that there is something new.
     fn wake(&self) {
-        self.changed.notify_all();
+        let reader = self.lock().reader.take();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
         if let Some(waker) = &self.waker {
             waker();
         }
@@ -93,6 +117,7 @@ impl Shared {
             state.splitter.clear();
             state.unread = 0;
         }
+        self.changed.notify_all();
         self.wake();
     }
 }
@@ -106,43 +131,29 @@ impl TextHalf for TextWriter {
     fn push(&mut self, mut text: &str) -> Result<(), Error> {
         while !text.is_empty() {
             let mut state = self.shared.lock();
-            loop {
-                if state.cancelled {
-                    return Err(Error::Cancelled);
-                }
-                if state.finished {
-                    return Err(Error::BadRequest(
-                        "text was pushed after finish(); open a new utterance for it".into(),
-                    ));
-                }
-                // Four bytes: room for any one character.
-                if state.unread + 4 <= MAX_UNREAD {
-                    break;
-                }
+            while !state.has_room()? {
                 state = self
                     .shared
                     .changed
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
             }
-            let mut fits = text.len().min(MAX_UNREAD - state.unread);
-            while !text.is_char_boundary(fits) {
-                fits -= 1;
-            }
-            state.splitter.push(&text[..fits]);
-            state.unread += fits;
-            let before = state.clauses.len();
-            while let Some(clause) = state.splitter.next_clause() {
-                state.clauses.push_back(clause);
-            }
-            let more = state.clauses.len() > before;
-            drop(state);
-            if more {
-                self.shared.wake();
-            }
-            text = &text[fits..];
+            let taken = self.take(state, text);
+            text = &text[taken..];
         }
         Ok(())
+    }
+
+    fn try_push(&mut self, text: &str) -> Result<usize, Error> {
+        let mut done = 0;
+        while done < text.len() {
+            let state = self.shared.lock();
+            if !state.has_room()? {
+                break;
+            }
+            done += self.take(state, &text[done..]);
+        }
+        Ok(done)
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -158,6 +169,23 @@ impl TextWriter {
     /// Cancels the channel from any thread.
     pub fn canceller(&self) -> Cancel {
         canceller(&self.shared)
+    }
+
+    /// Takes what there is room for, at least a character, and tells how many bytes that was.
+    fn take(&self, mut state: MutexGuard<'_, State>, text: &str) -> usize {
+        let fits = text.floor_char_boundary(MAX_UNREAD - state.unread);
+        state.splitter.push(&text[..fits]);
+        state.unread += fits;
+        let before = state.clauses.len();
+        while let Some(clause) = state.splitter.next_clause() {
+            state.clauses.push_back(clause);
+        }
+        let more = state.clauses.len() > before;
+        drop(state);
+        if more {
+            self.shared.wake();
+        }
+        fits
     }
 
     fn end(&mut self, finish: bool) -> Result<(), Error> {
@@ -209,23 +237,26 @@ impl ClauseReader {
 
     /// The next clause; blocks until one is complete or flushed. `None` once all was read.
     pub fn next_clause(&self) -> Result<Option<Clause>, Error> {
+        wait_for(|context| self.poll_clause(context))
+    }
+
+    /// The same for a task, which is woken once there is one. One task at a time.
+    pub fn poll_clause(&self, context: &mut Context<'_>) -> Poll<Result<Option<Clause>, Error>> {
         let mut state = self.shared.lock();
-        loop {
-            match self.take(&mut state) {
-                TryNext::Clause(clause) => {
-                    drop(state);
-                    self.shared.changed.notify_all();
-                    return Ok(Some(clause));
+        match self.take(&mut state) {
+            TryNext::Clause(clause) => {
+                drop(state);
+                self.shared.changed.notify_all();
+                Poll::Ready(Ok(Some(clause)))
+            }
+            TryNext::Finished => Poll::Ready(Ok(None)),
+            TryNext::Cancelled => Poll::Ready(Err(Error::Cancelled)),
+            TryNext::Pending => {
+                match &mut state.reader {
+                    Some(waker) => waker.clone_from(context.waker()),
+                    none => *none = Some(context.waker().clone()),
                 }
-                TryNext::Finished => return Ok(None),
-                TryNext::Cancelled => return Err(Error::Cancelled),
-                TryNext::Pending => {
-                    state = self
-                        .shared
-                        .changed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
-                }
+                Poll::Pending
             }
         }
     }

@@ -6,7 +6,13 @@
 //! without bound, so that nobody who has enough audio is computed for. [`Cancel`] ends both halves
 //! from any thread.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use crate::park::wait_for;
 
 /// What an utterance is to sound like. Fixed from [`Engine::open`] to the end of the utterance.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +146,10 @@ pub trait TextHalf: Send {
     /// unspoken text than it wants (64 KiB), until it is read or cancelled.
     fn push(&mut self, text: &str) -> Result<(), Error>;
 
+    /// Adds as much of the text as the engine wants now, whole characters, and tells how many bytes
+    /// that was. Never blocks. There is room for more once sound has been pulled.
+    fn try_push(&mut self, text: &str) -> Result<usize, Error>;
+
     /// No more text for now: speak what is there instead of waiting for the end of its clause.
     fn flush(&mut self) -> Result<(), Error>;
 
@@ -152,9 +162,14 @@ pub trait AudioHalf: Send {
     /// Samples per second.
     fn sample_rate(&self) -> u32;
 
-    /// The next stretch of sound, at most about 100 ms of it; `None` after the last. Blocks until
-    /// there is one, text being awaited included; [`Error::Cancelled`] at most 20 ms after a cancel.
-    fn next(&mut self) -> Result<Option<Piece>, Error>;
+    /// The next stretch of sound, at most about 100 ms of it; `None` after the last. Where there is
+    /// none yet, text being awaited included, the task is woken once there is.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Piece>, Error>>;
+
+    /// The same, blocking; [`Error::Cancelled`] at most 20 ms after a cancel.
+    fn next(&mut self) -> Result<Option<Piece>, Error> {
+        wait_for(|context| self.poll_next(context))
+    }
 }
 
 /// Ends an utterance from any thread: a blocked call of either half returns

@@ -14,6 +14,7 @@
 
 mod channel;
 mod engine;
+mod park;
 mod splitter;
 pub mod tone;
 mod words;

@@ -9,7 +9,7 @@
 //! Voices: `tone` goes through the pitches word by word ([`pitch_of`]); `tone-text` gives each
 //! word the pitch of its spelling ([`pitch_of_text`]), wherever it stands.
 //!
-//! Threads: none. All work happens in [`AudioHalf::next`].
+//! Threads: none. All work happens in [`AudioHalf::poll_next`].
 //!
 //! ```
 //! use duplex_synthesis::{Engine, Request, tone};
@@ -27,7 +27,12 @@
 //! assert_eq!(tone::word_at(at(200), 24_000), Some(1));
 //! ```
 
-use std::{collections::VecDeque, f64::consts::TAU, ops::Range};
+use std::{
+    collections::VecDeque,
+    f64::consts::TAU,
+    ops::Range,
+    task::{Context, Poll, ready},
+};
 
 use crate::{
     AudioHalf, Boundary, Clause, ClauseReader, Engine, Error, Piece, Request, Splitter, Utterance,
@@ -252,23 +257,73 @@ impl ToneAudio {
     }
 }
 
+/// How many samples of a tone are made side by side.
+const LANES: usize = 4;
+
+/// Adds the next `count` samples of a sound, a sine of so many periods per sample, with ramps of so
+/// many samples at both ends.
+///
+/// A sine is turned from sample to sample, which costs far less than computing each; it is set anew
+/// for each piece, so that no error adds up.
+fn sine(periods: f64, ramp: f64, sound: &Sound, count: u64, samples: &mut Vec<i16>) {
+    let step = TAU * periods;
+    let first = samples.len();
+    samples.resize(first + count as usize, 0);
+    let mut sin: [f64; LANES] = [0.0; LANES];
+    let mut cos = sin;
+    for lane in 0..LANES {
+        (sin[lane], cos[lane]) = (step * (sound.done as f64 + lane as f64 + 0.5)).sin_cos();
+    }
+    let (turn_sin, turn_cos) = (step * LANES as f64).sin_cos();
+    for out in samples[first..].chunks_mut(LANES) {
+        for (lane, out) in out.iter_mut().enumerate() {
+            *out = to_i16(AMPLITUDE * sin[lane]);
+        }
+        for lane in 0..LANES {
+            (sin[lane], cos[lane]) = (
+                sin[lane] * turn_cos + cos[lane] * turn_sin,
+                cos[lane] * turn_cos - sin[lane] * turn_sin,
+            );
+        }
+    }
+    // Ramps against clicks, which reach zero outside of the word only.
+    let end = sound.done + count;
+    let ramp_end = (ramp.ceil() as u64).min(end);
+    let ramp_begin = sound
+        .samples
+        .saturating_sub(ramp.ceil() as u64)
+        .max(ramp_end)
+        .max(sound.done);
+    for n in (sound.done..ramp_end).chain(ramp_begin..end) {
+        let edge = ((n + 1) as f64).min((sound.samples - n) as f64);
+        let gain = (edge / ramp).min(1.0);
+        samples[first + (n - sound.done) as usize] =
+            to_i16(gain * AMPLITUDE * (step * (n as f64 + 0.5)).sin());
+    }
+}
+
+/// Rounds; what is not far beyond 16 bits needs no more care.
+fn to_i16(value: f64) -> i16 {
+    ((value + 32_768.5) as i32 - 32_768) as i16
+}
+
 impl AudioHalf for ToneAudio {
     fn sample_rate(&self) -> u32 {
         self.sample_rate
     }
 
-    fn next(&mut self) -> Result<Option<Piece>, Error> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Piece>, Error>> {
         while self.queue.is_empty() {
             if self.ended {
-                return Ok(None);
+                return Poll::Ready(Ok(None));
             }
-            match self.reader.next_clause()? {
+            match ready!(self.reader.poll_clause(context))? {
                 Some(clause) => self.queue(&clause),
                 None => self.ended = true,
             }
         }
         if self.reader.cancelled() {
-            return Err(Error::Cancelled);
+            return Poll::Ready(Err(Error::Cancelled));
         }
         let room = u64::from(self.sample_rate) * PIECE_MS / 1000;
         let mut piece = Piece::default();
@@ -292,15 +347,9 @@ impl AudioHalf for ToneAudio {
                     .samples
                     .resize(piece.samples.len() + count as usize, 0),
                 Some(pitch) => {
-                    let step = TAU * pitch / f64::from(self.sample_rate);
-                    let ramp = f64::from(self.sample_rate) * RAMP_MS / 1000.0;
-                    for n in sound.done..sound.done + count {
-                        // The ramps against clicks reach zero outside of the word only.
-                        let edge = ((n + 1) as f64).min((sound.samples - n) as f64);
-                        let gain = (edge / ramp).min(1.0);
-                        let value = gain * AMPLITUDE * (step * (n as f64 + 0.5)).sin();
-                        piece.samples.push(value.round() as i16);
-                    }
+                    let rate = f64::from(self.sample_rate);
+                    let ramp = rate * RAMP_MS / 1000.0;
+                    sine(pitch / rate, ramp, sound, count, &mut piece.samples);
                 }
             }
             self.position += count;
@@ -309,6 +358,6 @@ impl AudioHalf for ToneAudio {
                 self.queue.pop_front();
             }
         }
-        Ok(Some(piece))
+        Poll::Ready(Ok(Some(piece)))
     }
 }

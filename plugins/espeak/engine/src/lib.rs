@@ -24,7 +24,7 @@
 //! # Threads
 //! The library has one global state, so one thread of the process (`espeak`) owns it, and all utterances
 //! take turns at it, a clause of at most 300 characters at a time. Text is split in the thread that
-//! pushes it. [`next`](duplex_synthesis::AudioHalf::next) blocks on a condition variable only. There is no thread per utterance.
+//! pushes it. Whoever waits for sound is woken when there is some; there is no thread per utterance.
 //! An utterance asks for a turn while it has less than 500 ms of sound in store; so what is made ahead is
 //! that and one clause. A cancel ends a call of the library at its next block (20 ms of sound: microseconds).
 //!

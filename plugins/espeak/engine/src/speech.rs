@@ -5,9 +5,10 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll, Waker},
 };
 
 use duplex_synthesis::{
@@ -36,7 +37,6 @@ pub struct Speech {
     reader: ClauseReader,
     cancelled: AtomicBool,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 struct State {
@@ -48,6 +48,17 @@ struct State {
     /// Waits for its turn at the library.
     queued: bool,
     ended: Option<Result<(), Error>>,
+    /// The task that waits for a piece.
+    consumer: Option<Waker>,
+}
+
+/// Lets go of the lock, then wakes whoever waits for a piece.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let consumer = state.consumer.take();
+    drop(state);
+    if let Some(consumer) = consumer {
+        consumer.wake();
+    }
 }
 
 impl Speech {
@@ -82,8 +93,8 @@ impl Speech {
                     made: 0,
                     queued: false,
                     ended: None,
+                    consumer: None,
                 }),
-                changed: Condvar::new(),
             }
         });
         let weak = Arc::downgrade(&speech);
@@ -141,8 +152,7 @@ impl Speech {
         } else {
             state.ended.get_or_insert(how);
         }
-        drop(state);
-        self.changed.notify_all();
+        wake(state);
     }
 
     /// One turn: at most one clause. In the owner thread.
@@ -200,8 +210,7 @@ impl Speech {
         }
         state.stored += piece.samples.len() as u64;
         state.pieces.push_back(piece);
-        drop(state);
-        self.changed.notify_all();
+        wake(state);
     }
 }
 
@@ -240,25 +249,24 @@ impl AudioHalf for EspeakAudio {
         self.speech.sample_rate
     }
 
-    fn next(&mut self) -> Result<Option<Piece>, Error> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Piece>, Error>> {
         let speech = &self.speech;
         let mut state = speech.lock();
-        loop {
-            if let Some(piece) = state.pieces.pop_front() {
-                state.stored -= piece.samples.len() as u64;
-                drop(state);
-                speech.clone().ask();
-                return Ok(Some(piece));
-            }
-            match &state.ended {
-                Some(Ok(())) => return Ok(None),
-                Some(Err(error)) => return Err(error.clone()),
-                None => {
-                    state = speech
-                        .changed
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
+        if let Some(piece) = state.pieces.pop_front() {
+            state.stored -= piece.samples.len() as u64;
+            drop(state);
+            speech.clone().ask();
+            return Poll::Ready(Ok(Some(piece)));
+        }
+        match &state.ended {
+            Some(Ok(())) => Poll::Ready(Ok(None)),
+            Some(Err(error)) => Poll::Ready(Err(error.clone())),
+            None => {
+                match &mut state.consumer {
+                    Some(waker) => waker.clone_from(context.waker()),
+                    none => *none = Some(context.waker().clone()),
                 }
+                Poll::Pending
             }
         }
     }
