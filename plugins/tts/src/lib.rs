@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The mouth: spoken text that falls silent when it is interrupted.
+//! The mouth: spoken text that falls silent when it is interrupted; and voices that are elsewhere.
 
 // What plugin_define! expands to cannot be documented.
 #![allow(missing_docs)]
 
+mod grpctts;
 #[doc(hidden)]
 pub mod interruption;
 #[doc(hidden)]
 pub mod playout;
+mod remote;
 mod sync;
 mod ttssink;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    ttssink::register(plugin)
+    ttssink::register(plugin)?;
+    grpctts::register(plugin)
 }
 
 gst::plugin_define!(
