@@ -48,7 +48,7 @@ duplex_textpad::text_to_audio_element! {
 
 #[derive(Clone)]
 struct Settings {
-    uri: String,
+    uri: Option<String>,
     model: Option<String>,
     api_key: Option<String>,
     connect_timeout: gst::ClockTime,
@@ -57,7 +57,7 @@ struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            uri: default_uri(),
+            uri: Some(default_uri()),
             model: None,
             api_key: None,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
@@ -96,17 +96,14 @@ impl Speaker for GrpcSpeaker {
                      separated by commas, are tried in order until one answers",
                 )
                 .default_value(Some(default_uri().as_str()))
-                .mutable_ready()
                 .build(),
             glib::ParamSpecString::builder("model")
                 .nick("Model")
                 .blurb("Model to speak with, as the worker calls it (unset: the worker's default)")
-                .mutable_ready()
                 .build(),
             glib::ParamSpecString::builder("api-key")
                 .nick("API Key")
                 .blurb("Sent with each call as `authorization: Bearer KEY`, for workers that ask for it")
-                .mutable_ready()
                 .build(),
             glib::ParamSpecUInt64::builder("connect-timeout")
                 .nick("Connect Timeout")
@@ -114,7 +111,6 @@ impl Speaker for GrpcSpeaker {
                 .minimum(1_000_000)
                 .maximum(600_000_000_000)
                 .default_value(DEFAULT_CONNECT_TIMEOUT.nseconds())
-                .mutable_ready()
                 .build(),
         ]
     }
@@ -123,7 +119,7 @@ impl Speaker for GrpcSpeaker {
         let text = || value.get::<Option<String>>().ok().flatten();
         let mut settings = self.settings();
         match name {
-            "uri" => settings.uri = text().unwrap_or_default(),
+            "uri" => settings.uri = text(),
             "model" => settings.model = text(),
             "api-key" => settings.api_key = text(),
             "connect-timeout" => {
@@ -160,7 +156,8 @@ impl Speaker for GrpcSpeaker {
         let settings = self.settings().clone();
         let remote = Remote::new(
             remote::Settings {
-                addresses: remote::parse_list(&settings.uri).map_err(Error::BadRequest)?,
+                addresses: remote::parse_list(settings.uri.as_deref().unwrap_or_default())
+                    .map_err(Error::BadRequest)?,
                 model: settings.model.unwrap_or_default(),
                 api_key: settings.api_key.filter(|key| !key.is_empty()),
                 connect_timeout: Duration::from_nanos(settings.connect_timeout.nseconds()),
