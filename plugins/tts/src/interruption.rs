@@ -3,8 +3,10 @@
 //! Who may speak: the two-stage policy of interruption, without clocks, threads or GStreamer.
 //!
 //! An *onset*, the ear's first guess, pauses speech at once. When the caller has then spoken for
-//! `commit_duration` without the ear taking it back, the pause becomes an interruption and the speech is
-//! dropped; when the ear takes it back, or the caller stops, speech goes on at the cut word.
+//! `commit_duration` and the ear has confirmed that it was speech, the pause becomes an interruption and the
+//! speech is dropped; when the ear takes it back, or the caller stops, speech goes on at the cut word. An ear
+//! tells only some time after a sound that it was too short to be speech, so one that has not confirmed by
+//! then is given [`CONFIRM`] more before its silence counts as consent.
 //!
 //! Three rules where the two meet in unusual order:
 //! - **The mouth does not begin over a caller.** Speech that arrives while the caller speaks is held, whole,
@@ -17,6 +19,10 @@
 use std::time::Duration;
 
 use crate::playout::{Nanos, Reason, nanos};
+
+/// For so long after `commit_duration` an ear may still confirm or take back what it guessed; for no longer
+/// than `commit_duration` itself. More than vad takes to call a sound off (64 ms) and a hop of its detector.
+pub const CONFIRM: Duration = Duration::from_millis(100);
 
 /// What an ear may do to the speech.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +89,7 @@ enum Ear {
     /// The caller is silent.
     Quiet,
     /// The caller speaks, speech was paused for it and is dropped at the commit.
-    Tentative { since: Nanos },
+    Tentative { since: Nanos, confirmed: bool },
     /// The caller speaks; nothing was playing when that began, or it was dropped.
     Holding { since: Nanos },
     /// The caller speaks and does not matter: dismissed, overruled by a resume, or for longer than the limit.
@@ -136,7 +142,7 @@ impl Interruption {
     /// When [`Interruption::tick`] next has something to do.
     pub fn deadline(&self) -> Option<Nanos> {
         match self.ear {
-            Ear::Tentative { since } => Some(since.saturating_add(self.commit)),
+            Ear::Tentative { since, confirmed } => Some(self.committing(since, confirmed)),
             Ear::Holding { since } => Some(since.saturating_add(self.hold_limit)),
             Ear::Quiet | Ear::Ignored => None,
         }
@@ -148,8 +154,8 @@ impl Interruption {
             return None;
         }
         match self.ear {
-            Ear::Tentative { since } => {
-                let committed_at = since.saturating_add(self.commit);
+            Ear::Tentative { since, confirmed } => {
+                let committed_at = self.committing(since, confirmed);
                 self.ear = Ear::Holding { since };
                 // A hold limit shorter than the commit has passed as well.
                 let drop = self.drop(Reason::OnsetCommit, since, committed_at);
@@ -168,10 +174,22 @@ impl Interruption {
     pub fn input(&mut self, at: Nanos, input: Input, playing: bool) -> Option<Drop> {
         match input {
             Input::Ear(_) if self.mode == Mode::None => None,
-            Input::Ear(EarEvent::Onset) => self.onset(at, playing),
-            // Confirmation of an onset that is known changes nothing: the commit has its own time.
-            Input::Ear(EarEvent::Started) if self.ear != Ear::Quiet => None,
-            Input::Ear(EarEvent::Started) => self.onset(at, playing),
+            Input::Ear(EarEvent::Onset) => self.onset(at, playing, false),
+            Input::Ear(EarEvent::Started) => match self.ear {
+                Ear::Tentative { since, .. } if at >= since.saturating_add(self.commit) => {
+                    self.ear = Ear::Holding { since };
+                    Some(self.drop(Reason::OnsetCommit, since, at))
+                }
+                Ear::Tentative { since, .. } => {
+                    self.ear = Ear::Tentative {
+                        since,
+                        confirmed: true,
+                    };
+                    None
+                }
+                Ear::Quiet => self.onset(at, playing, true),
+                Ear::Holding { .. } | Ear::Ignored => None,
+            },
             Input::Ear(EarEvent::Cancelled | EarEvent::Ended) => {
                 self.ear = Ear::Quiet;
                 None
@@ -190,7 +208,7 @@ impl Interruption {
                 None
             }
             Input::Command(Command::Commit) => match self.ear {
-                Ear::Tentative { since } => {
+                Ear::Tentative { since, .. } => {
                     self.ear = Ear::Holding { since };
                     Some(self.drop(Reason::OnsetCommit, since, at))
                 }
@@ -199,7 +217,7 @@ impl Interruption {
             Input::Command(Command::Interrupt) => {
                 // What silenced speech is the onset, where a pause went before.
                 let decided_at = match self.ear {
-                    Ear::Tentative { since } => {
+                    Ear::Tentative { since, .. } => {
                         self.ear = Ear::Holding { since };
                         since
                     }
@@ -212,7 +230,7 @@ impl Interruption {
 
     /// Running time made a jump by that much (a new base time).
     pub fn shift(&mut self, from: Nanos, to: Nanos) {
-        if let Ear::Tentative { since } | Ear::Holding { since } = &mut self.ear {
+        if let Ear::Tentative { since, .. } | Ear::Holding { since } = &mut self.ear {
             *since = if to >= from {
                 since.saturating_add(to - from)
             } else {
@@ -226,7 +244,17 @@ impl Interruption {
         self.ear = Ear::Quiet;
     }
 
-    fn onset(&mut self, at: Nanos, playing: bool) -> Option<Drop> {
+    /// When a tentative onset becomes an interruption.
+    fn committing(&self, since: Nanos, confirmed: bool) -> Nanos {
+        let wait = if confirmed {
+            0
+        } else {
+            nanos(CONFIRM).min(self.commit)
+        };
+        since.saturating_add(self.commit).saturating_add(wait)
+    }
+
+    fn onset(&mut self, at: Nanos, playing: bool, confirmed: bool) -> Option<Drop> {
         match (self.ear, playing && !self.manual) {
             // A second onset within one stretch of speech, or from a second ear.
             (Ear::Tentative { .. }, _) => None,
@@ -243,7 +271,10 @@ impl Interruption {
                 Some(self.drop(Reason::OnsetCommit, at, at))
             }
             (Ear::Quiet | Ear::Ignored, true) => {
-                self.ear = Ear::Tentative { since: at };
+                self.ear = Ear::Tentative {
+                    since: at,
+                    confirmed,
+                };
                 self.tick(at)
             }
         }

@@ -76,23 +76,36 @@ fn table() {
         ),
         (
             Two,
-            "0 play, 100 onset, 500 ended",
-            "100 hush, 350 drop onset-commit of 100, 500 speak",
-        ),
-        (
-            Two,
             "0 play, 100 onset, 300 started, 500 ended",
             "100 hush, 350 drop onset-commit of 100, 500 speak",
         ),
         (
             Two,
-            "0 play, 100 onset, 350 ended",
+            "0 play, 100 onset, 350 started, 350 ended",
             "100 hush, 350 drop onset-commit of 100, 350 speak",
         ),
+        // The ear confirms a hop late, which is when it is certain.
+        (
+            Two,
+            "0 play, 100 onset, 362 started, 500 ended",
+            "100 hush, 362 drop onset-commit of 100, 500 speak",
+        ),
+        // A sound that lasts almost long enough is called off after the time is up.
         (
             Two,
             "0 play, 100 onset, 349 cancelled",
             "100 hush, 349 speak",
+        ),
+        (
+            Two,
+            "0 play, 100 onset, 414 cancelled",
+            "100 hush, 414 speak",
+        ),
+        // An ear that never confirms what it does not take back.
+        (
+            Two,
+            "0 play, 100 onset, 500 ended",
+            "100 hush, 450 drop onset-commit of 100, 500 speak",
         ),
         // An ear that only confirms.
         (
@@ -110,7 +123,7 @@ fn table() {
         // Overlapping onsets are one.
         (
             Two,
-            "0 play, 100 onset, 200 onset, 500 ended",
+            "0 play, 100 onset, 200 onset, 300 started, 500 ended",
             "100 hush, 350 drop onset-commit of 100, 500 speak",
         ),
         (
@@ -165,7 +178,7 @@ fn table() {
         (
             Two,
             "0 play, 100 onset, 1000 play",
-            "100 hush, 350 drop onset-commit of 100, 2100 speak",
+            "100 hush, 450 drop onset-commit of 100, 2100 speak",
         ),
         (
             Immediate,
@@ -224,7 +237,7 @@ fn table() {
         (
             Two,
             "0 play, 100 onset, 150 pause, 500 ended",
-            "100 hush, 350 drop onset-commit of 100, 500 speak",
+            "100 hush, 450 drop onset-commit of 100, 500 speak",
         ),
         // Odd orders.
         (Two, "0 play, 100 cancelled, 200 ended", ""),
@@ -259,6 +272,7 @@ fn a_new_base_time_moves_what_is_measured() {
     );
     policy.input(1_000 * MS, Input::Ear(EarEvent::Onset), true);
     policy.shift(1_100 * MS, 100 * MS);
+    policy.input(150 * MS, Input::Ear(EarEvent::Started), true);
     assert_eq!(policy.tick(249 * MS), None);
     assert!(policy.tick(250 * MS).is_some());
 }

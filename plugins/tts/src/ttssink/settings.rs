@@ -259,7 +259,8 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                 "commit-duration",
                 "Commit Duration",
                 "interruption=pause-then-commit: how long the ear must hear speech before the pause becomes an \
-                 interruption, in ns (default: 250 ms)",
+                 interruption, in ns; an ear that has not confirmed by then gets 100 ms more to do so or to take \
+                 it back (default: 250 ms)",
                 DEFAULT_COMMIT,
                 MINUTE,
             ),

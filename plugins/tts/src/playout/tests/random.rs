@@ -79,7 +79,7 @@ fn interruption(seed: u64) -> (World, Vec<Script>, Interrupted, usize) {
         2 => {
             world.ear(EarEvent::Onset);
             // In the middle of it, or long after.
-            let later = world.now + 262 * MS + rng.range(0..40) * MS;
+            let later = world.now + 362 * MS + rng.range(0..40) * MS;
             world.run(later);
             if !world.core.is_gated() {
                 // Nothing had begun to sound: that was no interruption. Make it one.
