@@ -10,7 +10,7 @@ use crate::{
     core::{Arrivals, Core, Speaker, Speech},
     markup::MarkupStripper,
     sentence::SentenceEnd,
-    utf8::Utf8Carry,
+    utf8::Utf8Decoder,
 };
 
 /// Text goes to the engine in pieces of at most this, so that it can refuse more in time.
@@ -19,7 +19,7 @@ const MAX_PUSH: usize = 16 * 1024;
 /// What has arrived and where it goes. See [`crate::core`] for its lock.
 #[derive(Default)]
 pub(crate) struct Feed {
-    pub carry: Utf8Carry,
+    pub decoder: Utf8Decoder,
     /// Where the caps say that markup comes.
     pub markup: Option<MarkupStripper>,
     /// The segment, where it is one of time.
@@ -61,7 +61,7 @@ impl Feed {
     /// Forgets the text, not its format.
     pub fn reset(&mut self) {
         self.disarm();
-        self.carry = Utf8Carry::default();
+        self.decoder.restart();
         if let Some(markup) = &mut self.markup {
             *markup = MarkupStripper::default();
         }
@@ -83,26 +83,26 @@ impl Feed {
 
     /// Something has begun whose rest must come: a character, a tag or an entity.
     pub fn is_cut(&self) -> bool {
-        self.carry.is_cut() || self.markup.as_ref().is_some_and(MarkupStripper::is_cut)
+        self.decoder.is_cut() || self.markup.as_ref().is_some_and(MarkupStripper::is_cut)
     }
 
     /// The text of these bytes, and whether some of them were no UTF-8.
     pub(crate) fn decode(&mut self, bytes: &[u8]) -> (String, bool) {
-        let decoded = self.carry.push(bytes);
+        let decoded = self.decoder.push(bytes);
         let text = match &mut self.markup {
-            Some(markup) => markup.push(&decoded.text),
-            None => decoded.text,
+            Some(markup) => markup.push(&decoded),
+            None => decoded,
         };
-        (text, decoded.replaced)
+        (text, self.decoder.take_first_invalid().is_some())
     }
 
     pub(crate) fn decode_rest(&mut self) -> (String, bool) {
-        let decoded = self.carry.finish();
+        let decoded = self.decoder.finish();
         let text = match &mut self.markup {
-            Some(markup) => markup.push(&decoded.text) + &markup.finish(),
-            None => decoded.text,
+            Some(markup) => markup.push(decoded) + &markup.finish(),
+            None => decoded.to_owned(),
         };
-        (text, decoded.replaced)
+        (text, self.decoder.take_first_invalid().is_some())
     }
 
     pub(crate) fn warn_once(&mut self) -> bool {
@@ -159,12 +159,8 @@ impl<S: Speaker> Core<S> {
         if discont && feed.has_text() {
             self.end_text(feed)?;
         }
-        let (mut text, replaced) = feed.decode(bytes);
+        let (text, replaced) = feed.decode(bytes);
         if feed.open.is_none() {
-            // Editors put a byte order mark ahead of a file.
-            if text.starts_with('\u{feff}') {
-                text.drain(..'\u{feff}'.len_utf8());
-            }
             if text.trim().is_empty() {
                 return Ok(());
             }

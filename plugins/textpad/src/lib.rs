@@ -8,7 +8,7 @@
 //! under that plugin's type name. A plugin adds its engine and its own properties through
 //! [`Speaker`].
 //!
-//! [`events`] names, builds and reads the `voice/*` events.
+//! [`events`] names, builds and reads the `voice/*` events. [`Utf8Decoder`] and [`SentenceEnd`] read text that streams in.
 
 pub mod events;
 
@@ -28,7 +28,9 @@ mod utf8;
 
 pub use self::core::{Core, Host, Speaker};
 pub use self::element::{change_state, pad_templates};
+pub use self::sentence::SentenceEnd;
 pub use self::settings::{Settings, properties, property, set_property};
+pub use self::utf8::Utf8Decoder;
 
 /// For [`text_to_audio_element!`], which must not rely on what its caller has in scope.
 #[doc(hidden)]

@@ -95,7 +95,8 @@ pub fn properties<S: Speaker>() -> Vec<glib::ParamSpec> {
         glib::ParamSpecUInt64::builder("max-delay")
             .nick("Maximum Delay")
             .blurb(
-                "How long to wait for more text once a sentence or a line is complete, in nanoseconds: \
+                "How long to wait for more text once a sentence or a line is complete, in nanoseconds, and \
+                 five times as long behind a number or an abbreviation with a full stop: \
                  then what is there is spoken to its end, and text that comes later is a new utterance, \
                  unless voice/utterance events say where utterances begin (18446744073709551615: wait \
                  for EOS)",

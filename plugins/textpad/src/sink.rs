@@ -91,15 +91,16 @@ impl<S: Speaker> Core<S> {
         let Some(delay) = self.settings().max_delay else {
             return;
         };
-        if !feed
+        let Some(patience) = feed
             .open
             .as_ref()
-            .is_some_and(|open| open.sentence.reached())
-        {
+            .and_then(|open| open.sentence.patience(delay.into()))
+        else {
             return;
-        }
+        };
+        let patience = gst::ClockTime::try_from(patience).unwrap_or(gst::ClockTime::MAX);
         let clock = gst::SystemClock::obtain();
-        let timer = clock.new_single_shot_id(clock.time().saturating_add(delay));
+        let timer = clock.new_single_shot_id(clock.time().saturating_add(patience));
         let (weak, generation, fired) = (element.downgrade(), feed.generation, self.text_paused);
         let armed = timer.wait_async(move |_, _, _| {
             if let Some(element) = weak.upgrade() {

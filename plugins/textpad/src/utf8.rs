@@ -2,25 +2,25 @@
 
 //! UTF-8 that arrives in arbitrary slices.
 
-/// Turns slices of bytes into text; a character split between two slices waits for its rest.
-#[derive(Debug, Default)]
-pub(crate) struct Utf8Carry {
+/// Turns slices of bytes into text. A character split between two slices waits for its rest; U+FFFD stands for what
+/// is no UTF-8, and a space for a NUL, which engines and structures written in C would take for the end. A byte order
+/// mark ahead of everything is left out, as editors put it there.
+#[derive(Clone, Debug, Default)]
+pub struct Utf8Decoder {
     /// The beginning of a character, at most three bytes.
     head: Vec<u8>,
+    /// Bytes since the last restart.
+    seen: u64,
+    /// There was a character since then.
+    begun: bool,
+    first_invalid: Option<u64>,
 }
 
-/// What a slice gave.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Decoded {
-    /// The characters that are complete; U+FFFD stands for what is no UTF-8.
-    pub text: String,
-    /// Whether anything was replaced.
-    pub replaced: bool,
-}
-
-impl Utf8Carry {
-    /// Decodes what has arrived so far.
-    pub fn push(&mut self, bytes: &[u8]) -> Decoded {
+impl Utf8Decoder {
+    /// The characters that are complete with these bytes.
+    pub fn push(&mut self, bytes: &[u8]) -> String {
+        let mut offset = self.seen - self.head.len() as u64;
+        self.seen += bytes.len() as u64;
         let mut all = std::mem::take(&mut self.head);
         let bytes = if all.is_empty() {
             bytes
@@ -28,13 +28,11 @@ impl Utf8Carry {
             all.extend_from_slice(bytes);
             &all
         };
-        let mut decoded = Decoded {
-            text: String::with_capacity(bytes.len()),
-            replaced: false,
-        };
+        let mut text = String::with_capacity(bytes.len());
         let mut chunks = bytes.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
-            decoded.text.push_str(chunk.valid());
+            text.push_str(chunk.valid());
+            offset += chunk.valid().len() as u64;
             if chunk.invalid().is_empty() {
                 continue;
             }
@@ -44,15 +42,19 @@ impl Utf8Carry {
             if at_end && unfinished {
                 self.head = chunk.invalid().to_vec();
             } else {
-                decoded.text.push(char::REPLACEMENT_CHARACTER);
-                decoded.replaced = true;
+                text.push(char::REPLACEMENT_CHARACTER);
+                self.first_invalid.get_or_insert(offset);
+                offset += chunk.invalid().len() as u64;
             }
         }
-        if decoded.text.contains('\0') {
-            // Engines written in C would take it for the end; as long as what it replaces.
-            decoded.text = decoded.text.replace('\0', " ");
+        if text.contains('\0') {
+            // As long as what it replaces.
+            text = text.replace('\0', " ");
         }
-        decoded
+        if !text.is_empty() && !std::mem::replace(&mut self.begun, true) && text.starts_with(MARK) {
+            text.drain(..MARK.len_utf8());
+        }
+        text
     }
 
     /// The beginning of a character waits.
@@ -60,17 +62,30 @@ impl Utf8Carry {
         !self.head.is_empty()
     }
 
-    /// No more bytes: what waits is no character any more.
-    pub fn finish(&mut self) -> Decoded {
-        if std::mem::take(&mut self.head).is_empty() {
-            return Decoded::default();
+    /// No byte of the open character follows: U+FFFD where one was open, else nothing.
+    pub fn finish(&mut self) -> &'static str {
+        if self.head.is_empty() {
+            return "";
         }
-        Decoded {
-            text: char::REPLACEMENT_CHARACTER.to_string(),
-            replaced: true,
-        }
+        let at = self.seen - self.head.len() as u64;
+        self.head.clear();
+        self.first_invalid.get_or_insert(at);
+        "\u{fffd}"
+    }
+
+    /// Forgets the open character and counts bytes from 0 again.
+    pub fn restart(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Where the first byte that is no UTF-8 stood, counted from the last restart. Told once; then the next such byte
+    /// is the first.
+    pub fn take_first_invalid(&mut self) -> Option<u64> {
+        self.first_invalid.take()
     }
 }
+
+const MARK: char = '\u{feff}';
 
 #[cfg(test)]
 mod tests {
@@ -82,35 +97,46 @@ mod tests {
         let bytes = text.as_bytes();
         for first in 0..=bytes.len() {
             for second in first..=bytes.len() {
-                let mut carry = Utf8Carry::default();
+                let mut decoder = Utf8Decoder::default();
                 let mut out = String::new();
                 for part in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
-                    let decoded = carry.push(part);
-                    assert!(!decoded.replaced);
-                    out.push_str(&decoded.text);
+                    out.push_str(&decoder.push(part));
                 }
-                assert_eq!(carry.finish(), Decoded::default());
+                assert_eq!(decoder.finish(), "");
+                assert_eq!(decoder.take_first_invalid(), None);
                 assert_eq!(out, text);
             }
         }
     }
 
     #[test]
-    fn what_is_no_utf8_is_replaced_and_said() {
-        let mut carry = Utf8Carry::default();
-        let decoded = carry.push(b"caf\xe9 au lait\xff");
-        assert_eq!(decoded.text, "caf\u{fffd} au lait\u{fffd}");
-        assert!(decoded.replaced);
-        // The first half of a character, then something else.
-        assert_eq!(carry.push(b"a\xc3").text, "a");
-        let decoded = carry.push(b"b");
+    fn what_is_no_utf8_is_replaced_and_its_place_told_once() {
+        let mut decoder = Utf8Decoder::default();
         assert_eq!(
-            (decoded.text.as_str(), decoded.replaced),
-            ("\u{fffd}b", true)
+            decoder.push(b"caf\xe9 au lait\xff"),
+            "caf\u{fffd} au lait\u{fffd}"
         );
+        assert_eq!(decoder.take_first_invalid(), Some(3));
+        assert_eq!(decoder.take_first_invalid(), None);
+        // The first half of a character, then something else.
+        assert_eq!(decoder.push(b"a\xc3"), "a");
+        assert!(decoder.is_cut());
+        assert_eq!(decoder.push(b"b"), "\u{fffd}b");
+        assert_eq!(decoder.take_first_invalid(), Some(14));
         // The first half of a character, then nothing.
-        assert!(!carry.push(b"\xe6\xbc").replaced);
-        assert_eq!(carry.finish().text, "\u{fffd}");
-        assert_eq!(carry.push(b"c\0d").text, "c d");
+        assert_eq!(decoder.push(b"\xe6\xbc"), "");
+        assert_eq!(decoder.take_first_invalid(), None);
+        assert_eq!(decoder.finish(), "\u{fffd}");
+        assert_eq!(decoder.take_first_invalid(), Some(16));
+        assert_eq!(decoder.finish(), "");
+    }
+
+    #[test]
+    fn a_nul_is_no_end_and_a_byte_order_mark_no_text() {
+        let mut decoder = Utf8Decoder::default();
+        assert_eq!(decoder.push(b"\xef\xbb"), "");
+        assert_eq!(decoder.push(b"\xbfc\0d"), "c d");
+        assert_eq!(decoder.push("\u{feff}e".as_bytes()), "\u{feff}e");
+        assert_eq!(decoder.take_first_invalid(), None);
     }
 }

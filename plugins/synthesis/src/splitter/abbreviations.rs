@@ -125,6 +125,14 @@ const ORDINALS: &[&str] = &[
     "lv", "is", "lb", "fo", "eu",
 ];
 
+/// Whether a full stop behind `token`, a word without it, may be that of an abbreviation or an initial in some
+/// language: `Dr`, `z.B`, `J`. Numbers are none.
+pub fn is_abbreviation(token: &str) -> bool {
+    // What follows an abbreviation may be a name.
+    token.chars().any(char::is_alphabetic)
+        && !Language::from_tag(None).stop_ends(token, Some('X'), true)
+}
+
 impl Language {
     pub fn from_tag(tag: Option<&str>) -> Self {
         let code = tag

@@ -46,6 +46,8 @@ use std::ops::Range;
 pub(crate) use marks::unspaced;
 pub(crate) use window::tags;
 
+pub use abbreviations::is_abbreviation;
+
 use abbreviations::Language;
 use scan::Scan;
 use window::Window;

@@ -321,6 +321,7 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                 .build(),
             glib::ParamSpecString::builder("voice")
                 .nick("Voice")
+                     and five times as long behind a number or an abbreviation with a full stop, \
                 .blurb("Voice of the synthesizer, which must have such a property (default: its own)")
                 .mutable_playing()
                 .build(),
