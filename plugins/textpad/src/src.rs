@@ -25,6 +25,8 @@ pub(crate) struct Output {
     pub epoch: u64,
     current: Option<Current>,
     pub stream_started: bool,
+    /// EOS was the last that went out: nothing follows but another stream.
+    pub ended: bool,
     pub group: Option<gst::GroupId>,
     /// Rate of the CAPS that were pushed.
     pub rate: Option<u32>,
@@ -41,6 +43,7 @@ impl Default for Output {
             epoch: 0,
             current: None,
             stream_started: false,
+            ended: false,
             group: None,
             rate: None,
             idle_segment: false,
@@ -139,7 +142,7 @@ impl<S: Speaker> Core<S> {
                 }
             }
             Item::Playing => {
-                if !out.stream_started && self.start_segment(element, out, None) {
+                if !out.stream_started && !out.ended && self.start_segment(element, out, None) {
                     let gap = gst::event::Gap::builder(gst::ClockTime::ZERO)
                         .duration(gst::ClockTime::ZERO)
                         .build();
@@ -152,6 +155,7 @@ impl<S: Speaker> Core<S> {
                 self.srcpad.push_event(event);
                 out.stream_started = false;
                 out.idle_segment = false;
+                out.ended = true;
             }
         }
     }
@@ -173,6 +177,7 @@ impl<S: Speaker> Core<S> {
                 if out.epoch != state.epoch {
                     out.epoch = state.epoch;
                     out.idle_segment = false;
+                    out.ended = false;
                 }
                 drop(state);
                 self.changed.notify_all();

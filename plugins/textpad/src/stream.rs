@@ -36,6 +36,7 @@ impl<S: Speaker> Core<S> {
             .build();
         self.srcpad.push_event(event);
         out.stream_started = true;
+        out.ended = false;
         out.rate = None;
     }
 

@@ -32,6 +32,8 @@ const HOLE: Nanos = 10_000_000_000;
 const MAX_INPUT_HOLE: Nanos = 10_000_000_000;
 /// Timestamps of the synthesizer may be off by this much without meaning anything.
 const INPUT_TOLERANCE: Nanos = 5_000_000;
+/// Most utterances that are queued, so that empty ones do not pile up while speech is paused.
+const MAX_UTTERANCES: usize = 256;
 /// Pushed this much after its render time a frame counts as late.
 const LATE: Nanos = 1_000_000;
 
@@ -242,9 +244,12 @@ impl Core {
         self.gate_closed
     }
 
-    /// True where the next buffer may come without exceeding `prefetch`.
+    /// True where the next buffer, gap or utterance may come without exceeding `prefetch` or the most utterances that
+    /// are queued, the empty ones among them.
     pub fn has_room(&self) -> bool {
-        self.gate_closed || self.queued() < nanos(self.config.prefetch)
+        self.gate_closed
+            || (self.queued() < nanos(self.config.prefetch)
+                && self.utterances.len() < MAX_UTTERANCES)
     }
 
     /// True once where what just arrived should be pushed before the time that the last step gave.
@@ -271,6 +276,11 @@ impl Core {
     /// Text of an utterance as it is handed to the synthesizer, in pieces or whole.
     pub fn text(&mut self, id: &str, text: &str) {
         self.texts.push(id, text);
+    }
+
+    /// The text of that utterance is complete.
+    pub fn text_end(&mut self, id: &str) {
+        self.texts.complete(id);
     }
 
     /// An utterance begins; the one before is complete.
@@ -351,6 +361,27 @@ impl Core {
             self.end();
             self.eos = true;
         }
+    }
+
+    /// A new stream begins where the one before has ended, or is about to.
+    pub fn restart(&mut self) {
+        self.eos = false;
+        self.eos_told = false;
+    }
+
+    /// The stream ends with what is queued, or has ended.
+    pub fn at_eos(&self) -> bool {
+        self.eos
+    }
+
+    /// Everything was played, and nothing has come since.
+    pub fn is_over(&self) -> bool {
+        self.eos_told
+    }
+
+    /// Counts begin anew.
+    pub fn zero_stats(&mut self) {
+        self.stats = Stats::default();
     }
 
     /// Another format from now on. What is queued is converted by linear interpolation: it is half a second of speech,

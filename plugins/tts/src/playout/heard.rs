@@ -19,6 +19,8 @@ const CHARACTERS_PER_SECOND: u64 = 15;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text {
     pub text: String,
+    /// All of it was handed over: more of that name is another utterance, which goes on where somebody else spoke.
+    complete: bool,
     /// Characters that came after the limit.
     pub beyond: u64,
 }
@@ -40,7 +42,9 @@ pub(super) struct Texts(VecDeque<(Arc<str>, Text)>);
 
 impl Texts {
     pub fn push(&mut self, id: &str, text: &str) {
-        if let Some((_, known)) = self.0.iter_mut().find(|(known, _)| &**known == id) {
+        if let Some((_, known)) = self.0.iter_mut().rfind(|(known, _)| &**known == id)
+            && !known.complete
+        {
             known.push(text);
             return;
         }
@@ -50,6 +54,13 @@ impl Texts {
         let mut new = Text::default();
         new.push(text);
         self.0.push_back((id.into(), new));
+    }
+
+    /// Nothing more is handed over of the utterance of that name.
+    pub fn complete(&mut self, id: &str) {
+        if let Some((_, text)) = self.0.iter_mut().rfind(|(known, _)| &**known == id) {
+            text.complete = true;
+        }
     }
 
     pub fn first_id(&self) -> Option<Arc<str>> {
@@ -78,8 +89,9 @@ impl Texts {
         self.0.is_empty()
     }
 
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// What is left, whole.
+    pub fn drain(&mut self) -> Vec<(Arc<str>, String)> {
+        self.0.drain(..).map(|(id, text)| (id, text.text)).collect()
     }
 
     /// What is left, as nothing of it was heard.
@@ -125,6 +137,8 @@ pub(super) struct Progress {
     pub arrived: u64,
     /// All of them arrived.
     pub complete: bool,
+    /// Where in the text the first of the marks is to be looked for; all before it was heard.
+    pub text_from: usize,
     pub rate: u32,
 }
 
@@ -161,7 +175,8 @@ pub(super) fn account(text: &Text, marks: &[Mark], progress: Progress) -> Heard 
         let (rest, characters) = cap(&join(&marks[split..]), 0);
         (join(&marks[..split]), rest, characters)
     } else {
-        let at = heard.map_or(0, |i| split_after(&text.text, marks, i));
+        let from = floor_char_boundary(&text.text, progress.text_from);
+        let at = heard.map_or(from, |i| split_after(&text.text, marks, i, from));
         let rest = text.text[at..].trim_start();
         let (rest, characters) = cap(rest, text.beyond);
         (text.text[..at].to_owned(), rest, characters)
@@ -177,10 +192,10 @@ pub(super) fn account(text: &Text, marks: &[Mark], progress: Progress) -> Heard 
 }
 
 /// The byte after word `last` and the punctuation that clings to it.
-fn split_after(text: &str, marks: &[Mark], last: usize) -> usize {
-    let ranges = ranges(text, &marks[..(last + 2).min(marks.len())]);
+fn split_after(text: &str, marks: &[Mark], last: usize, from: usize) -> usize {
+    let ranges = ranges(text, &marks[..(last + 2).min(marks.len())], from);
     let Some(end) = ranges[..=last].iter().rev().flatten().next().map(|r| r.end) else {
-        return 0;
+        return from;
     };
     let limit = match ranges.get(last + 1) {
         Some(Some(next)) => next.start.max(end),
@@ -193,8 +208,7 @@ fn split_after(text: &str, marks: &[Mark], last: usize) -> usize {
 }
 
 /// The bytes of each word: as the synthesizer said, else found one after the other.
-fn ranges(text: &str, marks: &[Mark]) -> Vec<Option<Range<usize>>> {
-    let mut from = 0;
+fn ranges(text: &str, marks: &[Mark], mut from: usize) -> Vec<Option<Range<usize>>> {
     marks
         .iter()
         .map(|mark| {

@@ -6,6 +6,9 @@ use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use super::format;
 
+/// Marks that are kept of an utterance without end: some hours of speech, and more words than text is kept of.
+const MAX_MARKS: usize = 65_536;
+
 /// Where a word stands in an utterance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -48,8 +51,10 @@ pub(super) struct Utterance {
     /// Position of the first sample in `data`.
     base: u64,
     marks: Vec<Mark>,
-    /// How many marks were told of.
+    /// How many of them were told of.
     announced: usize,
+    /// How many were forgotten since, and the byte of the text behind the last of them.
+    forgotten: (u64, usize),
     /// Position of the first buffer, for anonymous sound that does not count from 0.
     origin: Option<u64>,
     /// A fade-in from that position over so many samples.
@@ -71,6 +76,7 @@ impl Utterance {
             base: 0,
             marks: Vec::new(),
             announced: 0,
+            forgotten: (0, 0),
             origin: None,
             rise: None,
         }
@@ -94,7 +100,30 @@ impl Utterance {
         &self.marks
     }
 
+    /// How many words it has so far.
+    pub fn words(&self) -> u64 {
+        self.forgotten.0 + self.marks.len() as u64
+    }
+
+    /// Where in the text the first word of [`Utterance::marks`] is to be looked for.
+    pub fn text_from(&self) -> usize {
+        self.forgotten.1
+    }
+
     pub fn add_mark(&mut self, mark: Mark) {
+        if self.marks.len() >= MAX_MARKS {
+            // What was told of long before the last word that left. Where none was, this one does without a mark.
+            let old = self.announced.saturating_sub(1).min(MAX_MARKS / 2);
+            if old == 0 {
+                return;
+            }
+            self.forgotten.0 += old as u64;
+            if let Some(bytes) = self.marks[..old].iter().rev().find_map(|m| m.bytes.clone()) {
+                self.forgotten.1 = bytes.end;
+            }
+            self.marks.drain(..old);
+            self.announced -= old;
+        }
         // Marks come in order; one that does not must not break the search.
         let at = self.marks.partition_point(|m| m.start <= mark.start);
         self.marks.insert(at.max(self.announced), mark);

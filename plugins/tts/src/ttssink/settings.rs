@@ -314,7 +314,10 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                 .build(),
             glib::ParamSpecUInt::builder("text-queue-size")
                 .nick("Text Queue Size")
-                .blurb("How much text may wait before upstream has to, in bytes (default: 65536)")
+                .blurb(
+                    "How much text may wait before upstream has to, in bytes; each event and utterance behind the \
+                     first counts for 64 (default: 65536)",
+                )
                 .minimum(1)
                 .default_value(DEFAULT_TEXT_QUEUE_SIZE)
                 .mutable_playing()

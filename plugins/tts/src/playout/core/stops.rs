@@ -32,14 +32,15 @@ impl Core {
         self.eos = false;
     }
 
-    /// A flush ends: what arrives from now on is played. Text handed over since the interruption is forgotten, since
-    /// its sound was dropped.
-    pub fn flush_stop(&mut self) {
-        self.texts.clear();
+    /// A flush ends: what arrives from now on is played. Text handed over since the interruption is given back, by
+    /// utterance, since its sound was dropped and nobody was told of it.
+    pub fn flush_stop(&mut self) -> Vec<(Arc<str>, String)> {
+        let late = self.texts.drain();
         self.gate_closed = false;
         self.named = false;
         self.eos = false;
         self.eos_told = false;
+        late
     }
 
     /// Something was heard or asked for at `at`; `now` is the present.
@@ -188,6 +189,7 @@ impl Core {
                 left: front.heard,
                 arrived: front.end(),
                 complete: front.closed,
+                text_from: front.text_from(),
                 rate: self.rate,
             };
             let heard = heard::account(&text, front.marks(), progress);
@@ -286,7 +288,7 @@ impl Core {
                 Notice::Finished {
                     id: front.id.clone(),
                     samples: front.end(),
-                    words: front.marks().len() as u64,
+                    words: front.words(),
                     running_time: time,
                 },
             ));

@@ -3,7 +3,7 @@
 //! Locks: `state` is the queue and all that goes with it, `listeners` is who is told, and the waker has one of its own.
 //! None is taken while another is held, and none is held over a push, a query, a wait or a call of a listener.
 
-use std::sync::{Condvar, LazyLock, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
@@ -61,8 +61,12 @@ pub(super) struct State {
     pub begin_format: bool,
     pub begin_segment: bool,
     pub passing: Vec<gst::Event>,
+    /// A stream has begun after the end of one, and nothing has come of it yet.
+    pub another_stream: bool,
     /// The segment upstream is in counts time.
     pub timed: bool,
+    /// Text that was handed over between an interruption and the flush behind it; nobody has fetched it yet.
+    pub late_texts: Vec<(Arc<str>, String)>,
     /// Rate and channels of what comes in: for a moment not ours, when ours has just changed.
     pub input: Option<(u32, usize)>,
 }
@@ -84,8 +88,20 @@ impl State {
             begin_format: true,
             begin_segment: true,
             passing: Vec::new(),
+            another_stream: false,
             timed: false,
+            late_texts: Vec::new(),
             input: None,
+        }
+    }
+}
+
+impl State {
+    /// Sound goes out again, where downstream was flushed because it `ended`.
+    pub fn revive(&mut self, ended: bool) {
+        if ended {
+            self.flow = Ok(gst::FlowSuccess::Ok);
+            self.begin_segment = true;
         }
     }
 }
@@ -182,7 +198,10 @@ impl ElementImpl for Playout {
         transition: gst::StateChange,
     ) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
         match transition {
-            gst::StateChange::ReadyToPaused => self.forget_format(),
+            gst::StateChange::ReadyToPaused => {
+                self.forget_format();
+                lock(&self.state).core.zero_stats();
+            }
             gst::StateChange::PausedToPlaying => self.enter_playing(),
             gst::StateChange::PlayingToPaused => {
                 lock(&self.state).clocking = None;
@@ -277,6 +296,14 @@ impl Playout {
 
     pub fn utterance_text(&self, id: &str, text: &str) {
         lock(&self.state).core.text(id, text);
+    }
+
+    pub fn utterance_text_end(&self, id: &str) {
+        lock(&self.state).core.text_end(id);
+    }
+
+    pub fn take_late_texts(&self) -> Vec<(Arc<str>, String)> {
+        std::mem::take(&mut lock(&self.state).late_texts)
     }
 
     pub fn is_gated(&self) -> bool {

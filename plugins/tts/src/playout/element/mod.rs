@@ -89,9 +89,20 @@ impl Playout {
     }
 
     /// More text of an utterance, as it is handed to the synthesizer and before it is: what is heard and unheard is told
-    /// in terms of it. Forgotten when the utterance has finished, at an interruption and at FLUSH_STOP.
+    /// in terms of it. Forgotten when the utterance has finished and at an interruption.
     pub fn utterance_text(&self, id: &str, text: &str) {
         self.imp().utterance_text(id, text);
+    }
+
+    /// The text of that utterance is complete: more of the same name is an utterance of its own.
+    pub fn utterance_text_end(&self, id: &str) {
+        self.imp().utterance_text_end(id);
+    }
+
+    /// Text that was handed over after an interruption and before the last FLUSH_STOP, by utterance: it is in no
+    /// report, and never sounds. Given once.
+    pub fn take_late_texts(&self) -> Vec<(Arc<str>, String)> {
+        self.imp().take_late_texts()
     }
 
     /// From a timestamp to when its sample is rendered. The LATENCY event that comes up from the sink sets the same.

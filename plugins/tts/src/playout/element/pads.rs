@@ -2,11 +2,13 @@
 
 //! What the pads of playout do with buffers, events and queries, and how its format is chosen.
 
+use std::sync::MutexGuard;
+
 use gst::{prelude::*, subclass::prelude::*};
 
 use duplex_textpad::events;
 
-use super::imp::{CAT, Playout};
+use super::imp::{CAT, Playout, State};
 use crate::{
     playout::{FRAME, Frame, Mark, yields},
     sync::lock,
@@ -102,8 +104,8 @@ pub(super) fn src(template: &gst::PadTemplate) -> gst::Pad {
         .build()
 }
 
-fn chain(playout: &Playout, buffer: &gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
-    let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+/// The queue, once it takes more.
+fn room(playout: &Playout) -> Result<MutexGuard<'_, State>, gst::FlowError> {
     let mut state = lock(&playout.state);
     loop {
         if state.flushing {
@@ -111,10 +113,16 @@ fn chain(playout: &Playout, buffer: &gst::BufferRef) -> Result<gst::FlowSuccess,
         }
         state.flow?;
         if state.core.has_room() {
-            break;
+            return Ok(state);
         }
         state = playout.room.wait(state).unwrap_or_else(|e| e.into_inner());
     }
+}
+
+fn chain(playout: &Playout, buffer: &gst::BufferRef) -> Result<gst::FlowSuccess, gst::FlowError> {
+    let map = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
+    renew(playout);
+    let mut state = room(playout)?;
     let position = buffer
         .pts()
         .filter(|_| state.timed)
@@ -149,21 +157,19 @@ fn sink_event(playout: &Playout, event: gst::Event) -> bool {
             playout.waker.wake();
         }
         EventView::FlushStop(_) => {
-            // Downstream has got EOS: what follows reaches it only after a flush of its own.
-            let ended = lock(&playout.state).flow == Err(gst::FlowError::Eos);
-            if ended {
-                playout.srcpad.push_event(gst::event::FlushStart::new());
-                playout.srcpad.push_event(gst::event::FlushStop::new(false));
-            }
+            let ended = flush_ended(playout);
             let mut state = lock(&playout.state);
-            state.core.flush_stop();
+            let late = state.core.flush_stop();
+            state.late_texts.extend(late);
+            state.another_stream = false;
             state.flushing = false;
-            if ended {
-                state.flow = Ok(gst::FlowSuccess::Ok);
-                state.begin_segment = true;
-            }
+            state.revive(ended);
             drop(state);
             playout.waker.wake();
+        }
+        EventView::StreamStart(_) => {
+            let mut state = lock(&playout.state);
+            state.another_stream = state.core.at_eos();
         }
         EventView::Caps(caps) => {
             let Ok(info) = gst_audio::AudioInfo::from_caps(caps.caps()) else {
@@ -178,14 +184,18 @@ fn sink_event(playout: &Playout, event: gst::Event) -> bool {
         }
         EventView::Gap(gap) => {
             if let (_, Some(duration)) = gap.get() {
-                lock(&playout.state).core.gap(duration.nseconds());
+                let Ok(mut state) = room(playout) else {
+                    return false;
+                };
+                state.core.gap(duration.nseconds());
             }
         }
         EventView::Eos(_) => {
+            renew(playout);
             lock(&playout.state).core.eos();
             playout.waker.wake();
         }
-        EventView::CustomDownstream(_) => custom(playout, event),
+        EventView::CustomDownstream(_) => return custom(playout, event),
         EventView::CustomDownstreamOob(_) => return playout.srcpad.push_event(event),
         // The stream that goes out is ours: it begins and ends once, whatever comes in.
         _ => {}
@@ -193,11 +203,41 @@ fn sink_event(playout: &Playout, event: gst::Event) -> bool {
     true
 }
 
-fn custom(playout: &Playout, event: gst::Event) {
+/// Another text may follow on the end of one: what comes of it is heard, whether or not that end was reached yet.
+fn renew(playout: &Playout) {
     let mut state = lock(&playout.state);
+    if !std::mem::take(&mut state.another_stream) {
+        return;
+    }
+    state.core.restart();
+    drop(state);
+    let ended = flush_ended(playout);
+    lock(&playout.state).revive(ended);
+    playout.waker.wake();
+}
+
+/// Downstream that has got EOS is reached by what follows only after a flush of its own. Whether that was so.
+fn flush_ended(playout: &Playout) -> bool {
+    let ended = lock(&playout.state).flow == Err(gst::FlowError::Eos);
+    if ended {
+        playout.srcpad.push_event(gst::event::FlushStart::new());
+        playout.srcpad.push_event(gst::event::FlushStop::new(false));
+    }
+    ended
+}
+
+/// False where it came too late for the stream it is of.
+fn custom(playout: &Playout, event: gst::Event) -> bool {
     if let Some(begin) = events::UtteranceBegin::from_event(&event) {
+        renew(playout);
+        let Ok(mut state) = room(playout) else {
+            return false;
+        };
         state.core.begin(&begin.utterance_id);
-    } else if let Some(word) = events::Word::from_event(&event) {
+        return hurry(playout, state);
+    }
+    let mut state = lock(&playout.state);
+    if let Some(word) = events::Word::from_event(&event) {
         let bytes = word.text_start as usize..word.text_end as usize;
         let mark = Mark {
             text: word.text.into(),
@@ -212,13 +252,25 @@ fn custom(playout: &Playout, event: gst::Event) {
         state.core.end();
     } else if state.passing.len() < MAX_PASSING {
         state.passing.push(event);
-        return;
+        return true;
+    } else {
+        gst::warning!(
+            CAT,
+            imp = playout,
+            "{MAX_PASSING} events wait for a frame already: dropped {event:?}"
+        );
     }
+    hurry(playout, state)
+}
+
+/// Wakes the task where it waits for what has come.
+fn hurry(playout: &Playout, mut state: MutexGuard<'_, State>) -> bool {
     let wake = state.core.take_hunger();
     drop(state);
     if wake {
         playout.waker.wake();
     }
+    true
 }
 
 fn sink_query(playout: &Playout, pad: &gst::Pad, query: &mut gst::QueryRef) -> bool {

@@ -188,7 +188,12 @@ impl Playout {
     fn end(&self) {
         gst::debug!(CAT, imp = self, "everything was played");
         self.begin();
-        lock(&self.state).flow = Err(gst::FlowError::Eos);
+        let mut state = lock(&self.state);
+        if !state.core.is_over() {
+            return; // Another stream has begun.
+        }
+        state.flow = Err(gst::FlowError::Eos);
+        drop(state);
         self.room.notify_all();
         self.srcpad.push_event(gst::event::Eos::new());
     }

@@ -40,6 +40,7 @@ fn heard(text: &str, words: &str, left: u64, ranges: bool) -> Heard {
         arrived: 10_000,
         complete: false,
         rate: 8_000,
+        text_from: 0,
     };
     account(&text_of, &marks(text, words, ranges), progress)
 }
@@ -101,6 +102,7 @@ fn ranges_that_cannot_be_are_not_believed() {
         arrived: 20,
         complete: false,
         rate: 8_000,
+        text_from: 0,
     };
     let got = account(&texts.take("a").unwrap_or_default(), &marks, progress);
     assert_eq!((&*got.heard_text, &*got.unheard_text), ("grün und", "gut"));
@@ -116,6 +118,7 @@ fn without_marks_places_are_estimated() {
         arrived,
         complete,
         rate: 8_000,
+        text_from: 0,
     };
     // 18 characters in 1,800 samples: `two` lies at 400..700.
     let got = account(&text, &[], progress(550, 1_800, true));
@@ -142,6 +145,7 @@ fn unheard_text_is_capped_and_counted() {
         arrived: 0,
         complete: false,
         rate: 8_000,
+        text_from: 0,
     };
     let got = account(&texts.take("a").unwrap_or_default(), &[], progress);
     assert!(got.unheard_text.len() <= 4_096 && got.unheard_text.len() > 4_090);

@@ -10,11 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use duplex_textpad::Utf8Decoder;
 use gst::{glib, prelude::*, subclass::prelude::*};
 
 use super::{
     Config, Hooks,
-    decode::Decoder,
     policy::{AfterInterruption, Discarded, Dropped, Policy},
 };
 use crate::sync::lock;
@@ -32,13 +32,16 @@ static NEXT_UTTERANCE: AtomicU64 = AtomicU64::new(1);
 
 pub(super) struct State {
     pub policy: Policy<gst::Event>,
-    pub decoder: Decoder,
+    pub decoder: Utf8Decoder,
     pub segment: gst::Segment,
     pub limit: usize,
+    pub after: AfterInterruption,
     /// The sink pad takes nothing: upstream flushes, or the pad is inactive.
     pub sink_flushing: bool,
     /// The source pad is active.
     pub running: bool,
+    /// Counts how often it became so.
+    pub run: u64,
     /// Nothing is handed over while this is not 0: one for each interruption that was asked for and is not carried out yet.
     pub holds: u32,
     /// A flush is on its way downstream.
@@ -67,11 +70,13 @@ impl Default for State {
                     NEXT_UTTERANCE.fetch_add(1, Ordering::Relaxed)
                 )
             }),
-            decoder: Decoder::default(),
+            decoder: Utf8Decoder::default(),
             segment: gst::Segment::new(),
             limit: 0,
+            after: AfterInterruption::default(),
             sink_flushing: true,
             running: false,
+            run: 0,
             holds: 0,
             flushing: false,
             pushing: false,
@@ -143,9 +148,9 @@ impl TextQueue {
         if state.policy.past_eos() {
             return Err("its text stream has ended: nothing can be said after EOS".into());
         }
-        if state.policy.bytes() >= state.limit {
+        if state.policy.load() >= state.limit {
             return Err(format!(
-                "{} bytes of text wait already; text-queue-size allows {}",
+                "too much waits already, {} bytes of text among it; text-queue-size allows {}",
                 state.policy.bytes(),
                 state.limit
             ));
@@ -156,29 +161,54 @@ impl TextQueue {
         Ok(id)
     }
 
-    pub(super) fn interrupt(&self, flush: bool, hold: bool) -> Dropped {
+    pub(super) fn run_number(&self) -> u64 {
+        self.state().run
+    }
+
+    pub(super) fn interrupt(&self, run: u64, flush: bool, hold: bool) -> Option<Dropped> {
         let mut state = self.state();
+        if state.run != run {
+            return None;
+        }
         let mut discarded = None;
         let dropped = if flush {
             discarded = state.policy.boundary();
             state.policy.flush()
         } else {
-            let now = self.running_time(&state);
-            state.policy.interrupt(now)
+            let running = self.running_time(&state);
+            state.policy.interrupt(running, self.now())
         };
         state.holds += u32::from(hold);
         drop(state);
         self.changed.notify_all();
         self.tell(discarded);
-        dropped
+        Some(dropped)
     }
 
-    pub(super) fn flush_downstream(&self, release: bool) {
+    pub(super) fn requeue(&self, run: u64, texts: &[(String, String)]) -> bool {
+        let mut state = self.state();
+        if state.run != run || state.after != AfterInterruption::Continue {
+            return false;
+        }
+        state.policy.requeue(texts.to_vec());
+        true
+    }
+
+    pub(super) fn release(&self, run: u64) {
+        let mut state = self.state();
+        if state.run == run {
+            state.holds = state.holds.saturating_sub(1);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn flush_downstream(&self, run: u64) {
         let mut state = self.state();
         while state.flushing {
             state = self.wait(state);
         }
-        if !state.running {
+        if !state.running || state.run != run {
             return;
         }
         state.flushing = true;
@@ -193,7 +223,6 @@ impl TextQueue {
         self.srcpad.push_event(gst::event::FlushStop::new(true));
         let mut state = self.state();
         state.flushing = false;
-        state.holds = state.holds.saturating_sub(u32::from(release));
         state.segment_sent = false;
         drop(state);
         self.changed.notify_all();
@@ -251,13 +280,17 @@ impl TextQueue {
     fn activate_src(&self, active: bool) -> Result<(), gst::LoggableError> {
         let config = lock(&self.config).clone();
         let mut state = self.state();
+        // A flush of the run before ends by itself, and soon: the pads were inactive meanwhile.
+        while active && state.flushing {
+            state = self.wait(state);
+        }
         let fresh = State {
             sink_flushing: state.sink_flushing,
             playing: state.playing,
-            // A flush that is on its way ends by itself.
             flushing: state.flushing,
             pushing: state.pushing,
             running: active,
+            run: state.run + u64::from(active),
             ..State::default()
         };
         let old = std::mem::replace(&mut *state, fresh);
@@ -283,6 +316,7 @@ impl TextQueue {
 
 fn apply(state: &mut State, config: &Config) {
     state.limit = config.limit.max(1);
+    state.after = config.after_interruption;
     state
         .policy
         .configure(config.after_interruption, config.max_delay);

@@ -2,26 +2,51 @@
 
 //! The sink pad of the text queue: buffers and events become text, boundaries and cues.
 
-use duplex_textpad::events::{UtteranceBegin, UtteranceEnd};
+use duplex_textpad::{
+    Utf8Decoder,
+    events::{UtteranceBegin, UtteranceEnd},
+};
 use gst::{prelude::*, subclass::prelude::*};
 
 use super::{
-    decode::{Decoder, pieces},
     imp::{CAT, Guard, TextQueue},
+    pieces::pieces,
+    policy::Discarded,
 };
 
 impl TextQueue {
-    fn room<'a>(&self, mut state: Guard<'a>) -> Result<Guard<'a>, gst::FlowError> {
+    /// Waits until more may be queued. Text that is being discarded needs no room.
+    fn room<'a>(&self, mut state: Guard<'a>, text: bool) -> Result<Guard<'a>, gst::FlowError> {
         loop {
             if state.sink_flushing {
                 return Err(gst::FlowError::Flushing);
             }
             state.flow?;
-            if state.policy.bytes() < state.limit || state.policy.discarding() {
+            if state.policy.load() < state.limit || (text && state.policy.discarding()) {
                 return Ok(state);
             }
             state = self.wait(state);
         }
+    }
+
+    /// Something serialized that waits among the text.
+    fn queue_event(&self, queue: impl FnOnce(&mut Guard<'_>) -> Option<Discarded>) -> bool {
+        let Ok(mut state) = self.room(self.state(), false) else {
+            return false;
+        };
+        let discarded = queue(&mut state);
+        drop(state);
+        self.changed.notify_all();
+        self.tell(discarded);
+        true
+    }
+
+    /// The open character ends here, whatever it was.
+    fn finish_text(&self, state: &mut Guard<'_>) -> Option<u64> {
+        let rest = state.decoder.finish();
+        let now = self.now();
+        state.policy.push(rest, now);
+        state.decoder.take_first_invalid()
     }
 
     pub(super) fn sink_chain(
@@ -36,19 +61,19 @@ impl TextQueue {
             );
             gst::FlowError::Error
         })?;
-        let mut state = self.room(self.state())?;
+        let mut state = self.room(self.state(), true)?;
         let cue = state
             .segment
             .downcast_ref::<gst::ClockTime>()
             .zip(buffer.pts().zip(buffer.duration()))
             .map(|(segment, (pts, duration))| {
                 segment
-                    .clip(pts, pts + duration)
+                    .clip(pts, pts.saturating_add(duration))
                     .and_then(|(start, _)| segment.to_running_time(start))
             });
         let mut discarded = None;
         if let Some(at) = cue {
-            let mut decoder = Decoder::default();
+            let mut decoder = Utf8Decoder::default();
             let mut text = decoder.push(&map);
             text += decoder.finish();
             let invalid = decoder.take_first_invalid();
@@ -62,16 +87,16 @@ impl TextQueue {
             self.tell(discarded);
             return Ok(gst::FlowSuccess::Ok);
         }
+        let mut cut = None;
         if buffer.flags().contains(gst::BufferFlags::DISCONT) {
-            let rest = state.decoder.finish();
-            state.policy.push(rest, self.now());
+            cut = self.finish_text(&mut state);
             discarded = state.policy.discont();
         }
         let text = state.decoder.push(&map);
-        let invalid = state.decoder.take_first_invalid();
+        let invalid = cut.or(state.decoder.take_first_invalid());
         let mut pushed = Ok(());
         for piece in pieces(&text) {
-            state = match self.room(state) {
+            state = match self.room(state, true) {
                 Ok(state) => state,
                 Err(error) => {
                     pushed = Err(error);
@@ -123,8 +148,7 @@ impl TextQueue {
             }
             V::StreamStart(_) => {
                 let mut state = self.state();
-                let rest = state.decoder.finish();
-                state.policy.push(rest, self.now());
+                let invalid = self.finish_text(&mut state);
                 let discarded = if state.policy.at_eos() {
                     state.started = false;
                     state.segment_sent = false;
@@ -133,18 +157,17 @@ impl TextQueue {
                     state.policy.boundary()
                 };
                 state.decoder.restart();
-                state.warned = false;
                 drop(state);
                 self.changed.notify_all();
+                self.warn_invalid(invalid);
+                self.state().warned = false;
                 self.tell(discarded);
                 true
             }
             V::Segment(segment) => self.sink_segment(segment.segment()),
             V::Eos(_) => {
                 let mut state = self.state();
-                let rest = state.decoder.finish();
-                state.policy.push(rest, self.now());
-                let invalid = state.decoder.take_first_invalid();
+                let invalid = self.finish_text(&mut state);
                 let discarded = state.policy.eos();
                 drop(state);
                 self.changed.notify_all();
@@ -154,30 +177,34 @@ impl TextQueue {
             }
             V::CustomDownstream(_) => {
                 if let Some(begin) = UtteranceBegin::from_event(&event) {
-                    let mut state = self.state();
-                    let discarded = state.policy.begin(&begin.utterance_id);
-                    drop(state);
-                    self.changed.notify_all();
-                    self.tell(discarded);
+                    let mut invalid = None;
+                    let queued = self.queue_event(|state| {
+                        invalid = self.finish_text(state);
+                        state.policy.begin(&begin.utterance_id)
+                    });
+                    self.warn_invalid(invalid);
+                    queued
                 } else if UtteranceEnd::from_event(&event).is_some() {
+                    // Takes no room, and may make some.
                     let mut state = self.state();
-                    let rest = state.decoder.finish();
-                    state.policy.push(rest, self.now());
+                    let invalid = self.finish_text(&mut state);
                     let discarded = state.policy.boundary();
                     drop(state);
                     self.changed.notify_all();
+                    self.warn_invalid(invalid);
                     self.tell(discarded);
+                    true
                 } else {
-                    self.state().policy.other(event);
-                    self.changed.notify_all();
+                    self.queue_event(|state| {
+                        state.policy.other(event);
+                        None
+                    })
                 }
-                true
             }
-            V::CustomDownstreamSticky(_) | V::SinkMessage(_) => {
-                self.state().policy.other(event);
-                self.changed.notify_all();
-                true
-            }
+            V::CustomDownstreamSticky(_) | V::SinkMessage(_) => self.queue_event(|state| {
+                state.policy.other(event);
+                None
+            }),
             V::CustomDownstreamOob(_) => self.srcpad.push_event(event),
             // The queue makes caps, segments and everything else of its own stream itself.
             _ => true,

@@ -6,9 +6,9 @@
 //! come out, each announced, handed over in pieces and ended. An interruption flushes what lies downstream of
 //! it and never shows upstream.
 
-mod decode;
 mod imp;
 mod intake;
+mod pieces;
 pub mod policy;
 mod task;
 
@@ -23,6 +23,8 @@ pub type TextHook = Box<dyn Fn(&str, &str) + Send + Sync>;
 pub struct Hooks {
     /// Text of an utterance is about to be handed to the synthesizer.
     pub text: TextHook,
+    /// All of its text was.
+    pub text_end: Box<dyn Fn(&str) + Send + Sync>,
     /// Upstream flushes: the mouth is to interrupt.
     pub flush: Box<dyn Fn() + Send + Sync>,
     /// All text of a stopped utterance has arrived, and was discarded.
@@ -69,16 +71,32 @@ impl TextQueue {
         self.imp().say(text)
     }
 
-    /// Drops what waits and discards the open utterance up to its boundary; with `flush`, everything of the stream.
-    /// With `hold`, nothing more is handed over until a [`TextQueue::flush_downstream`] that releases it.
-    pub fn interrupt(&self, flush: bool, hold: bool) -> Dropped {
-        self.imp().interrupt(flush, hold)
+    /// A number for each time that the queue runs, so that nobody stops or flushes what came after the run he means.
+    pub fn run(&self) -> u64 {
+        self.imp().run_number()
     }
 
-    /// Flushes the synthesizer and everything up to playout, and releases one hold. Not from a streaming thread.
+    /// Drops what waits and discards the open utterance up to its boundary; with `flush`, everything of the stream.
+    /// With `hold`, nothing more is handed over until a [`TextQueue::release`]. `None` where that run is over.
+    pub fn interrupt(&self, run: u64, flush: bool, hold: bool) -> Option<Dropped> {
+        self.imp().interrupt(run, flush, hold)
+    }
+
+    /// Flushes the synthesizer and everything up to playout, unless that run is over. Not from a streaming thread.
     /// Blocks for as long as the synthesizer takes to notice.
-    pub fn flush_downstream(&self, release: bool) {
-        self.imp().flush_downstream(release);
+    pub fn flush_downstream(&self, run: u64) {
+        self.imp().flush_downstream(run);
+    }
+
+    /// Texts that were handed over, by utterance, whose sound was dropped although they are to be spoken: they go first
+    /// again. For `after-interruption=continue`; false where what is stopped is discarded.
+    pub fn requeue(&self, run: u64, texts: &[(String, String)]) -> bool {
+        self.imp().requeue(run, texts)
+    }
+
+    /// Ends one hold.
+    pub fn release(&self, run: u64) {
+        self.imp().release(run);
     }
 
     /// True between READY→PAUSED and PAUSED→READY.

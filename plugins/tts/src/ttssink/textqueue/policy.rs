@@ -4,15 +4,21 @@
 //!
 //! No threads, no clock, no GStreamer: time goes in, an [`Action`] comes out. Text belongs to the open
 //! utterance until a boundary (an end-of-utterance event, a new utterance's event, a flush, the end of the
-//! stream, a DISCONT buffer, a timed cue, a `say`). An utterance that is stopped while its text still arrives
-//! is discarded up to that boundary.
+//! stream, a DISCONT buffer, a timed cue). An utterance that is stopped while its text still arrives
+//! is discarded up to that boundary. A `say` is spoken in the midst of it: what arrives after that goes on under the
+//! same name.
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::decode::ends_sentence;
+use duplex_textpad::SentenceEnd;
+
+use super::pieces::pieces;
 
 /// How much unheard text is told in words; the rest is only counted.
 pub const UNHEARD_BYTES: usize = 4096;
+
+/// What anything that waits counts for beside its text, in bytes: names and events take memory too.
+const OVERHEAD: usize = 64;
 
 /// What becomes of the rest of a stopped utterance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,7 +122,7 @@ pub struct Dropped {
 pub struct Discarded {
     /// The utterance that had been stopped.
     pub id: String,
-    /// What was dropped of it at and after the interruption.
+    /// What was dropped of it since the interruption.
     pub unheard: Unheard,
 }
 
@@ -140,12 +146,39 @@ struct Utterance<E> {
     explicit: bool,
     /// Text of it has arrived.
     fed: bool,
+    /// Pieces that are no text.
+    others: usize,
     /// Something of it can be spoken.
     speakable: bool,
     begun: bool,
     ended: bool,
-    /// The last text of it looks complete, and came then (monotonic).
-    complete_since: Option<Duration>,
+    text: Flow,
+}
+
+/// How the text of an utterance stands, and since when (monotonic).
+#[derive(Clone, Default)]
+struct Flow {
+    end: SentenceEnd,
+    last: Duration,
+}
+
+impl Flow {
+    fn push(&mut self, text: &str, now: Duration) {
+        self.last = now;
+        self.end.push(text);
+    }
+
+    /// When this is the end, unless more comes.
+    fn idle_at(&self, delay: Option<Duration>) -> Option<Duration> {
+        Some(self.last.saturating_add(self.end.patience(delay?)?))
+    }
+}
+
+/// An utterance of the stream that a `say` has cut: its text goes on behind that.
+struct Split {
+    id: String,
+    explicit: bool,
+    text: Flow,
 }
 
 impl<E> Utterance<E> {
@@ -156,10 +189,11 @@ impl<E> Utterance<E> {
             explicit,
             pieces: VecDeque::new(),
             fed: false,
+            others: 0,
             speakable: false,
             begun: false,
             ended: false,
-            complete_since: None,
+            text: Flow::default(),
         }
     }
 }
@@ -179,6 +213,9 @@ pub struct Policy<E> {
     /// An utterance whose text looks complete ends after this long without more.
     max_delay: Option<Duration>,
     discarding: Option<Discarded>,
+    split: Option<Split>,
+    /// The last interruption has given an utterance another name: the old one and the new one.
+    renamed: Option<(String, String)>,
     eos_handed: bool,
     dropped_characters: u64,
 }
@@ -193,6 +230,8 @@ impl<E> Policy<E> {
             after: AfterInterruption::default(),
             max_delay: None,
             discarding: None,
+            split: None,
+            renamed: None,
             eos_handed: false,
             dropped_characters: 0,
         }
@@ -207,6 +246,19 @@ impl<E> Policy<E> {
     /// Bytes of text that wait.
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// The same with what everything else that waits amounts to: what the limit of the queue is for. The first utterance
+    /// counts for its text only, since it may be open and wait for more.
+    pub fn load(&self) -> usize {
+        let others = |entry: &Entry<E>| match entry {
+            Entry::Utterance(u) => u.others,
+            _ => 0,
+        };
+        self.bytes
+            + OVERHEAD
+                * (self.entries.len().saturating_sub(1)
+                    + self.entries.iter().map(others).sum::<usize>())
     }
 
     /// Characters that were dropped instead of spoken.
@@ -247,19 +299,20 @@ impl<E> Policy<E> {
             return;
         }
         if self.open().is_none() {
-            let id = (self.ids)();
-            let utterance = Utterance::new(id, From::Stream, false);
+            let utterance = match self.take_split(now) {
+                Some(split) => {
+                    let mut rest = Utterance::new(split.id, From::Stream, split.explicit);
+                    rest.text = split.text;
+                    rest
+                }
+                None => Utterance::new((self.ids)(), From::Stream, false),
+            };
             self.entries.push_back(Entry::Utterance(utterance));
         }
         let Some(open) = self.open() else { return };
         open.fed = true;
         open.speakable |= !text.trim().is_empty();
-        // White space after a sentence leaves it complete; a line's end completes anything.
-        if ends_sentence(text) || (text.trim().is_empty() && open.complete_since.is_some()) {
-            open.complete_since = Some(now);
-        } else {
-            open.complete_since = None;
-        }
+        open.text.push(text, now);
         open.pieces.push_back(Piece::Text(text.to_owned()));
         self.bytes += text.len();
     }
@@ -268,6 +321,7 @@ impl<E> Policy<E> {
     pub fn begin(&mut self, id: &str) -> Option<Discarded> {
         if self.open().is_some_and(|open| open.id == id)
             || self.discarding.as_ref().is_some_and(|d| d.id == id)
+            || self.split.as_ref().is_some_and(|split| split.id == id)
         {
             return None;
         }
@@ -282,7 +336,16 @@ impl<E> Policy<E> {
         if let Some(open) = self.open() {
             open.ended = true;
         }
+        self.split = None;
         self.discarding.take()
+    }
+
+    /// What a `say` has cut and that would not be over by itself.
+    fn take_split(&mut self, now: Duration) -> Option<Split> {
+        let delay = self.max_delay;
+        self.split
+            .take()
+            .filter(|split| split.explicit || split.text.idle_at(delay).is_none_or(|at| at > now))
     }
 
     /// A buffer that is marked as discontinuous ends what was open before it. An utterance that has only been
@@ -310,6 +373,18 @@ impl<E> Policy<E> {
             && let Some(open) = self.open()
         {
             open.ended = true;
+            // Only announced so far: that can wait.
+            let bare = !open.fed && !open.begun && open.pieces.is_empty();
+            self.split = Some(Split {
+                id: open.id.clone(),
+                explicit: open.explicit,
+                text: open.text.clone(),
+            });
+            let last =
+                |entry: &Entry<E>| matches!(entry, Entry::Utterance(u) if u.from == From::Stream);
+            if bare && let Some(at) = self.entries.iter().rposition(last) {
+                self.entries.remove(at);
+            }
         }
         let id = (self.ids)();
         self.whole(id.clone(), From::Say, text);
@@ -320,7 +395,7 @@ impl<E> Policy<E> {
         let mut utterance = Utterance::new(id, from, from == From::Say);
         utterance.speakable = !text.trim().is_empty();
         utterance.ended = true;
-        for piece in super::decode::pieces(text) {
+        for piece in pieces(text) {
             utterance.pieces.push_back(Piece::Text(piece.to_owned()));
         }
         self.bytes += text.len();
@@ -335,7 +410,10 @@ impl<E> Policy<E> {
     /// Something to pass on between what stands before and after it.
     pub fn other(&mut self, other: E) {
         match self.open() {
-            Some(open) => open.pieces.push_back(Piece::Other(other)),
+            Some(open) => {
+                open.others += 1;
+                open.pieces.push_back(Piece::Other(other));
+            }
             None => self.entries.push_back(Entry::Other(other)),
         }
     }
@@ -357,10 +435,12 @@ impl<E> Policy<E> {
         discarded
     }
 
-    /// Speech was stopped at this running time. What is due is dropped, or goes on as a new utterance; cues of
-    /// later times stay. The end of the stream is handed over again, since the synthesizer is flushed.
-    pub fn interrupt(&mut self, now: Option<Duration>) -> Dropped {
+    /// Speech was stopped at this running time; `now` is monotonic. What is due is dropped, or goes on as a new
+    /// utterance; cues of later times stay. The end of the stream is handed over again, since the synthesizer is flushed.
+    pub fn interrupt(&mut self, running: Option<Duration>, now: Duration) -> Dropped {
         let mut dropped = Dropped::default();
+        let split = self.take_split(now);
+        self.renamed = None;
         let continues = self.after == AfterInterruption::Continue;
         let mut kept = VecDeque::new();
         for entry in std::mem::take(&mut self.entries) {
@@ -371,14 +451,16 @@ impl<E> Policy<E> {
                     continue;
                 }
             };
-            let later = matches!(utterance.from, From::Cue(at) if now.is_none_or(|now| at > now));
+            let later =
+                matches!(utterance.from, From::Cue(at) if running.is_none_or(|now| at > now));
             if (later || continues) && !utterance.begun {
                 kept.push_back(Entry::Utterance(utterance));
                 continue;
             }
             if continues {
                 // Its name stays with what was stopped.
-                utterance.id = (self.ids)();
+                let old = std::mem::replace(&mut utterance.id, (self.ids)());
+                self.renamed = Some((old, utterance.id.clone()));
                 utterance.explicit = false;
                 utterance.begun = false;
                 utterance.speakable = utterance
@@ -406,13 +488,56 @@ impl<E> Policy<E> {
             self.entries.push_back(Entry::Eos);
         }
         self.dropped_characters += dropped.unheard.characters;
+        if !continues && dropped.open.is_none() {
+            dropped.open = split.map(|split| split.id);
+        }
         if let Some(id) = &dropped.open {
             self.discarding = Some(Discarded {
                 id: id.clone(),
-                unheard: dropped.unheard.clone(),
+                unheard: Unheard::default(),
             });
         }
         dropped
+    }
+
+    /// These texts were handed over after an interruption that left the rest to go on, and nobody heard them: they go
+    /// first of it. By utterance, in order.
+    pub fn requeue(&mut self, texts: Vec<(String, String)>) {
+        let renamed = self.renamed.take();
+        for (id, text) in texts.into_iter().rev() {
+            if text.trim().is_empty() {
+                continue;
+            }
+            self.bytes += text.len();
+            let rest = self.entries.iter_mut().find_map(|entry| match entry {
+                Entry::Utterance(u)
+                    if !u.begun
+                        && (renamed.as_ref())
+                            .is_some_and(|(old, new)| *old == id && *new == u.id) =>
+                {
+                    Some(u)
+                }
+                _ => None,
+            });
+            let rest = match rest {
+                Some(rest) => rest,
+                None => {
+                    let mut whole = Utterance::new((self.ids)(), From::Stream, false);
+                    whole.ended = true;
+                    self.entries.push_front(Entry::Utterance(whole));
+                    let Some(Entry::Utterance(whole)) = self.entries.front_mut() else {
+                        return;
+                    };
+                    whole
+                }
+            };
+            rest.fed = true;
+            rest.speakable = true;
+            let pieces: Vec<&str> = pieces(&text).collect();
+            for piece in pieces.into_iter().rev() {
+                rest.pieces.push_front(Piece::Text(piece.to_owned()));
+            }
+        }
     }
 
     /// Everything of the stream is void, as after a flush from upstream.
@@ -431,6 +556,8 @@ impl<E> Policy<E> {
         self.dropped_characters += dropped.unheard.characters;
         self.bytes = 0;
         self.discarding = None;
+        self.split = None;
+        self.renamed = None;
         self.eos_handed = false;
         dropped
     }
@@ -517,15 +644,15 @@ impl<E> Policy<E> {
                 self.bytes -= text.len();
                 return Some(Action::Text(utterance.id.clone(), text));
             }
-            Some(Piece::Other(other)) => return Some(Action::Other(other)),
+            Some(Piece::Other(other)) => {
+                utterance.others -= 1;
+                return Some(Action::Other(other));
+            }
             None => {}
         }
         if !utterance.ended {
-            let idle = utterance
-                .complete_since
-                .filter(|_| !utterance.explicit)
-                .zip(self.max_delay)
-                .map(|(since, delay)| since.saturating_add(delay));
+            let delay = self.max_delay.filter(|_| !utterance.explicit);
+            let idle = utterance.text.idle_at(delay);
             match idle {
                 Some(idle) if idle <= now => {}
                 _ => {

@@ -100,12 +100,12 @@ fn what_is_said_goes_between_and_before_the_end_of_the_stream() {
             "begin u2",
             "u2: attention",
             "end u2",
+            "begin u1",
+            "u1: goes on",
+            "end u1",
             "begin u3",
-            "u3: goes on",
+            "u3: last",
             "end u3",
-            "begin u4",
-            "u4: last",
-            "end u4",
             "eos"
         ]
     );
@@ -142,7 +142,7 @@ fn tokens_of_a_stopped_answer_are_never_handed_over() {
     p.push("said ", NOW);
     drain(&mut p, 0);
     p.push("queued ", NOW);
-    let dropped = p.interrupt(None);
+    let dropped = p.interrupt(None, NOW);
     assert_eq!(dropped.unheard.text, "queued ");
     assert_eq!(dropped.open.as_deref(), Some("a"));
     p.push("late", NOW);
@@ -151,10 +151,140 @@ fn tokens_of_a_stopped_answer_are_never_handed_over() {
     assert_eq!(drain(&mut p, 0), [] as [&str; 0]);
     let told = p.begin("b").expect("the end of what was discarded");
     assert_eq!(told.id, "a");
-    assert_eq!(told.unheard.text, "queued late later");
-    assert_eq!(told.unheard.characters, 17);
+    assert_eq!(told.unheard.text, "late later");
+    assert_eq!(told.unheard.characters, 10);
     p.push("new", NOW);
     assert_eq!(drain(&mut p, 0), ["begin b", "b: new"]);
+}
+
+#[test]
+fn tokens_of_an_answer_that_was_stopped_behind_a_say_are_never_handed_over() {
+    let mut p = policy();
+    p.begin("a");
+    p.push("One, two", NOW);
+    drain(&mut p, 0);
+    p.say("Hold on");
+    assert_eq!(
+        drain(&mut p, 0),
+        ["end a", "begin u1", "u1: Hold on", "end u1"]
+    );
+    let dropped = p.interrupt(None, NOW);
+    assert_eq!(dropped.open.as_deref(), Some("a"));
+    p.push("three.", NOW);
+    p.begin("a");
+    assert_eq!(drain(&mut p, 0), [] as [&str; 0]);
+    let told = p.boundary().expect("the rest of a");
+    assert_eq!((&*told.id, &*told.unheard.text), ("a", "three."));
+    // A boundary between the two: nothing is open that an interruption could stop.
+    p.begin("b");
+    p.push("four", NOW);
+    p.say("Hold on");
+    p.boundary();
+    drain(&mut p, 0);
+    assert_eq!(p.interrupt(None, NOW).open, None);
+    p.push("five", NOW);
+    assert_eq!(drain(&mut p, 0), ["begin u3", "u3: five"]);
+}
+
+#[test]
+fn an_answer_goes_on_under_its_name_behind_what_is_said() {
+    let mut p = policy();
+    p.begin("a");
+    p.say("first");
+    p.push("one ", NOW);
+    p.say("second");
+    p.say("third");
+    p.begin("a");
+    p.push("two", NOW);
+    p.boundary();
+    assert_eq!(
+        drain(&mut p, 0),
+        [
+            "begin u1",
+            "u1: first",
+            "end u1",
+            "begin a",
+            "a: one ",
+            "end a",
+            "begin u2",
+            "u2: second",
+            "end u2",
+            "begin u3",
+            "u3: third",
+            "end u3",
+            "begin a",
+            "a: two",
+            "end a"
+        ]
+    );
+}
+
+#[test]
+fn a_line_that_is_complete_is_not_cut_by_what_is_said() {
+    let mut p = policy();
+    p.configure(AfterInterruption::Discard, Some(Duration::from_secs(1)));
+    p.push("A line.\n", NOW);
+    p.say("attention");
+    drain(&mut p, 0);
+    // Long after that line; nobody goes on with it.
+    let later = NOW + Duration::from_secs(2);
+    assert_eq!(p.interrupt(None, later).open, None);
+    p.push("Another.", later);
+    assert_eq!(drain(&mut p, 0), ["begin u3", "u3: Another."]);
+}
+
+#[test]
+fn what_was_handed_over_too_late_goes_first_of_the_rest() {
+    let mut p = policy();
+    p.configure(AfterInterruption::Continue, None);
+    for token in ["one ", "two ", "three "] {
+        p.push(token, NOW);
+    }
+    assert!(matches!(p.next(None, NOW), Action::Begin(_)));
+    assert!(matches!(p.next(None, NOW), Action::Text(..)));
+    assert!(matches!(p.next(None, NOW), Action::Text(..)));
+    p.interrupt(None, NOW);
+    p.requeue(vec![
+        ("u0".into(), "an earlier one".into()),
+        ("u1".into(), "two ".into()),
+    ]);
+    p.push("four", NOW);
+    p.boundary();
+    assert_eq!(
+        drain(&mut p, 0),
+        [
+            "begin u3",
+            "u3: an earlier one",
+            "end u3",
+            "begin u2",
+            "u2: two ",
+            "u2: three ",
+            "u2: four",
+            "end u2"
+        ]
+    );
+    assert_eq!(p.bytes(), 0);
+}
+
+#[test]
+fn everything_that_waits_weighs_something() {
+    let mut p = policy();
+    p.push("x", NOW);
+    let mut before = p.load();
+    assert_eq!(before, 1);
+    for _ in 0..3 {
+        p.other(1);
+        assert!(p.load() > before);
+        before = p.load();
+    }
+    p.say("");
+    assert!(p.load() > before);
+    before = p.load();
+    p.begin("a");
+    assert!(p.load() > before);
+    p.boundary();
+    drain(&mut p, 0);
+    assert_eq!(p.load(), 0);
 }
 
 #[test]
@@ -163,7 +293,7 @@ fn a_stop_between_utterances_discards_nothing_that_follows() {
     p.push("whole", NOW);
     p.boundary();
     drain(&mut p, 0);
-    assert_eq!(p.interrupt(None), Dropped::default());
+    assert_eq!(p.interrupt(None, NOW), Dropped::default());
     p.push("next", NOW);
     assert_eq!(drain(&mut p, 0), ["begin u2", "u2: next"]);
 }
@@ -175,7 +305,7 @@ fn a_story_goes_on_under_a_new_name_if_it_is_to() {
     p.push("one ", NOW);
     assert_eq!(drain(&mut p, 0), ["begin u1", "u1: one "]);
     p.push("two ", NOW);
-    assert_eq!(p.interrupt(None), Dropped::default());
+    assert_eq!(p.interrupt(None, NOW), Dropped::default());
     p.push("three", NOW);
     p.eos();
     assert_eq!(
@@ -183,7 +313,7 @@ fn a_story_goes_on_under_a_new_name_if_it_is_to() {
         ["begin u2", "u2: two ", "u2: three", "end u2", "eos"]
     );
     // Stopped after the end was handed over: nothing is left, but the end is told again.
-    assert_eq!(p.interrupt(None), Dropped::default());
+    assert_eq!(p.interrupt(None, NOW), Dropped::default());
     assert_eq!(drain(&mut p, 0), ["eos"]);
 }
 
@@ -192,10 +322,10 @@ fn the_end_of_the_stream_survives_interruptions() {
     let mut p = policy();
     p.push("story", NOW);
     p.eos();
-    assert_eq!(p.interrupt(None).unheard.characters, 5);
+    assert_eq!(p.interrupt(None, NOW).unheard.characters, 5);
     for _ in 0..10 {
         assert_eq!(drain(&mut p, 0), ["eos"]);
-        p.interrupt(None);
+        p.interrupt(None, NOW);
     }
     assert!(p.at_eos());
     p.flush();
@@ -208,7 +338,7 @@ fn cues_of_later_times_outlive_an_interruption() {
     let mut p = policy();
     p.cue("now", Duration::from_secs(1));
     p.cue("later", Duration::from_secs(9));
-    let dropped = p.interrupt(Some(Duration::from_secs(2)));
+    let dropped = p.interrupt(Some(Duration::from_secs(2)), NOW);
     assert_eq!(dropped.unheard.text, "now");
     assert_eq!(drain(&mut p, 9), ["begin u2", "u2: later", "end u2"]);
 }
@@ -217,7 +347,7 @@ fn cues_of_later_times_outlive_an_interruption() {
 fn a_flush_voids_the_stream() {
     let mut p = policy();
     p.push("story", NOW);
-    p.interrupt(None);
+    p.interrupt(None, NOW);
     assert!(p.discarding());
     p.flush();
     p.push("new", NOW);
@@ -245,6 +375,17 @@ fn an_idle_utterance_ends_after_a_complete_sentence_only() {
         p.next(None, NOW + Duration::from_secs(1)),
         Action::End("u1".into())
     );
+    // A number may go on.
+    p.push("Pi is 3.", NOW);
+    drain(&mut p, 0);
+    assert!(matches!(
+        p.next(None, NOW),
+        Action::Wait { idle: Some(at), .. } if at == NOW + Duration::from_secs(5)
+    ));
+    p.push("14", NOW);
+    assert_eq!(drain(&mut p, 0), ["u2: 14"]);
+    p.boundary();
+    drain(&mut p, 0);
     // Whoever names utterances ends them too.
     p.begin("named");
     p.push("It.", NOW);

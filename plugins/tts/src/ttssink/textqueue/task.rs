@@ -128,6 +128,9 @@ impl TextQueue {
             }
             Action::End(id) => {
                 gst::debug!(CAT, imp = self, "Text of utterance {id} is complete");
+                if let Some(hooks) = self.hooks.get() {
+                    (hooks.text_end)(&id);
+                }
                 self.srcpad.push_event(UtteranceEnd::of_text(id).to_event());
             }
             Action::Other(event) => {
