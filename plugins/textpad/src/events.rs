@@ -218,6 +218,9 @@ pub struct Interrupted {
     pub sounds_until: Option<gst::ClockTime>,
     /// `onset-commit`, `action` or `flush`.
     pub reason: String,
+    /// Where the words lie is what the synthesizer said (`marks=exact`); else it was estimated from their lengths
+    /// (`marks=estimated`), and the border between heard and unheard text may be some words off.
+    pub marks_exact: bool,
     /// True once no correction of it will follow.
     pub is_final: bool,
 }
@@ -239,6 +242,14 @@ impl Interrupted {
             .field("left-at", self.left_at)
             .field("sounds-until", self.sounds_until)
             .field("reason", &self.reason)
+            .field(
+                "marks",
+                if self.marks_exact {
+                    "exact"
+                } else {
+                    "estimated"
+                },
+            )
             .field("final", self.is_final)
             .build()
     }
@@ -259,6 +270,7 @@ impl Interrupted {
             left_at: optional_time(structure, "left-at"),
             sounds_until: optional_time(structure, "sounds-until"),
             reason: text(structure, "reason")?,
+            marks_exact: text(structure, "marks").is_some_and(|marks| marks == "exact"),
             is_final: structure.get("final").ok()?,
         })
     }
@@ -320,6 +332,7 @@ mod tests {
             left_at: Some(gst::ClockTime::from_mseconds(2960)),
             sounds_until: Some(gst::ClockTime::ZERO),
             reason: "onset-commit".into(),
+            marks_exact: true,
             is_final: true,
         };
         assert_eq!(

@@ -33,17 +33,26 @@ pub enum Job {
     Discarded(Discarded),
     /// A message of an inner element that has to keep its place behind what was reported before it.
     Message(gst::Message),
+    /// A sink inside has another latency than before.
+    Latency,
 }
+
+/// Jobs that may wait. Only applications whose handlers wait themselves let so many come together.
+const MAX_WAITING: usize = 16_384;
 
 #[derive(Default)]
 struct Jobs {
-    waiting: VecDeque<Job>,
+    /// Each with the run of the text queue that it is of.
+    waiting: VecDeque<(u64, Job)>,
     /// A thread works on them.
     busy: bool,
+    /// Words that were not told because too much waits.
+    untold: u64,
 }
 
 /// An interruption that was asked for and that playout has not reported yet. Meanwhile the text queue holds.
 struct Pending {
+    run: u64,
     reason: Reason,
     dropped: Dropped,
 }
@@ -64,7 +73,10 @@ fn time(nanos: playout::Nanos) -> Option<gst::ClockTime> {
 impl Control {
     /// Forgets everything that was not carried out.
     pub fn clear(&self) {
-        lock(&self.jobs).waiting.clear();
+        let mut jobs = lock(&self.jobs);
+        jobs.waiting.clear();
+        jobs.untold = 0;
+        drop(jobs);
         *lock(&self.pending) = None;
         *lock(&self.open) = None;
     }
@@ -73,8 +85,28 @@ impl Control {
 impl TtsSink {
     /// Queues something to do. From any thread; never blocks.
     pub(super) fn enqueue(&self, job: Job) {
+        let run = self.queue.run();
         let mut jobs = lock(&self.control.jobs);
-        jobs.waiting.push_back(job);
+        // Everything else comes once per utterance at most, and each of those waits for the one before.
+        if jobs.waiting.len() >= MAX_WAITING && matches!(job, Job::Notice(Notice::Word { .. })) {
+            jobs.untold += 1;
+            if jobs.untold == 1 {
+                drop(jobs);
+                gst::element_imp_warning!(
+                    self,
+                    gst::ResourceError::Busy,
+                    ("{MAX_WAITING} notices wait for the application's handlers; words are spoken without being \
+                         told until there is room")
+                );
+            }
+            return;
+        }
+        let known = matches!(job, Job::Latency)
+            && (jobs.waiting.iter()).any(|(_, waiting)| matches!(waiting, Job::Latency));
+        if known {
+            return;
+        }
+        jobs.waiting.push_back((run, job));
         let idle = !std::mem::replace(&mut jobs.busy, true);
         drop(jobs);
         if idle {
@@ -85,12 +117,12 @@ impl TtsSink {
     fn work(&self) {
         loop {
             let mut jobs = lock(&self.control.jobs);
-            let Some(job) = jobs.waiting.pop_front() else {
+            let Some((run, job)) = jobs.waiting.pop_front() else {
                 jobs.busy = false;
                 return;
             };
             drop(jobs);
-            if catch_unwind(AssertUnwindSafe(|| self.carry_out(job))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| self.carry_out(run, job))).is_err() {
                 gst::element_imp_error!(
                     self,
                     gst::LibraryError::Failed,
@@ -100,11 +132,14 @@ impl TtsSink {
         }
     }
 
-    fn carry_out(&self, job: Job) {
+    fn carry_out(&self, run: u64, job: Job) {
         match job {
-            Job::Notice(notice) => self.notice(notice),
+            Job::Notice(notice) => self.notice(run, notice),
             Job::Discarded(discarded) => self.discarded(discarded),
             Job::Message(message) => self.parent_handle_message(message),
+            Job::Latency => {
+                self.send_latency();
+            }
         }
     }
 
@@ -116,14 +151,19 @@ impl TtsSink {
             return;
         }
         let mut pending = lock(&self.control.pending);
+        let run = self.queue.run();
+        let Some(dropped) = self.queue.interrupt(run, flush, pending.is_none()) else {
+            return;
+        };
         if let Some(pending) = &mut *pending {
             // The text queue holds since then, so nothing more is under way than what is stopped already.
-            pending.dropped.merge(self.queue.interrupt(flush, false));
+            pending.dropped.merge(dropped);
             return;
         }
         *pending = Some(Pending {
+            run,
             reason,
-            dropped: self.queue.interrupt(flush, true),
+            dropped,
         });
         drop(pending);
         self.playout.command(Command::Interrupt);
@@ -138,7 +178,7 @@ impl TtsSink {
         let _ = element.post_message(message);
     }
 
-    fn notice(&self, notice: Notice) {
+    fn notice(&self, run: u64, notice: Notice) {
         let element = self.obj();
         let named = |name: &str, id: &str| gst::Structure::builder(name).field("utterance-id", id);
         match notice {
@@ -203,39 +243,62 @@ impl TtsSink {
                     .field("position", resumed.position)
                     .build(),
             ),
-            Notice::Interrupted(report) => self.interrupted(*report),
+            Notice::Interrupted(report) => self.interrupted(run, *report),
             Notice::Error(sentence) => gst::debug!(CAT, imp = self, "Playout: {sentence}"),
         }
     }
 
-    fn interrupted(&self, report: playout::Interrupted) {
+    fn interrupted(&self, run: u64, report: playout::Interrupted) {
         let asked = report.reason != Reason::OnsetCommit;
         let mut slot = lock(&self.control.pending);
         let (reason, dropped, release) = match &mut *slot {
+            Some(pending) if pending.run != run => return, // Of a run that is over.
             // The ear was faster than what was asked for, which is reported next.
             Some(pending) if !asked => (report.reason, std::mem::take(&mut pending.dropped), false),
             Some(_) => match slot.take() {
                 Some(pending) => (pending.reason, pending.dropped, true),
                 None => return,
             },
-            None => (report.reason, self.queue.interrupt(false, true), true),
+            None => match self.queue.interrupt(run, false, true) {
+                Some(dropped) => (report.reason, dropped, true),
+                None => return, // That run is over, and with it all that was queued in it.
+            },
         };
         drop(slot);
 
-        self.queue.flush_downstream(release);
+        self.queue.flush_downstream(run);
+        // What the text queue was handing over when speech had stopped already.
+        let late: Vec<(String, String)> = (self.playout.take_late_texts().into_iter())
+            .map(|(id, text)| (id.to_string(), text))
+            .collect();
+        let requeued = reason != Reason::Flush && self.queue.requeue(run, &late);
+        if release {
+            self.queue.release(run);
+        }
 
         let mut unheard = Unheard::default();
         unheard.merge(&Unheard {
             text: report.unheard_text,
             characters: report.unheard_characters,
         });
+        let mut last = report.id.clone();
         for later in &report.also_unheard {
             join(&mut unheard, &later.text, later.characters);
+            last = later.id.clone();
+        }
+        for (id, text) in late.iter().filter(|_| !requeued) {
+            let characters = text.chars().count() as u64;
+            if **id == *last {
+                unheard.push(text);
+            } else {
+                join(&mut unheard, text, characters);
+            }
         }
         let also = report.also_unheard.into_iter().next();
         let id = [
             Some(report.id.to_string()),
             also.map(|utterance| utterance.id.to_string()),
+            late.first().filter(|_| !requeued).map(|(id, _)| id.clone()),
             dropped.first.clone(),
             dropped.open.clone(),
         ]
@@ -260,18 +323,15 @@ impl TtsSink {
             left_at: time(report.left_at),
             sounds_until: time(report.sounds_until),
             reason: reason.as_str().to_owned(),
+            marks_exact: report.marks_exact,
             is_final: dropped.open.is_none(),
         };
-        let mut all = unheard.clone();
-        all.merge(&dropped.unheard);
+        unheard.merge(&dropped.unheard);
+        told.unheard_text = unheard.text;
+        told.unheard_characters = unheard.characters;
         if let Some(open) = dropped.open {
-            let mut base = told.clone();
-            base.unheard_text = unheard.text;
-            base.unheard_characters = unheard.characters;
-            *lock(&self.control.open) = Some((open, base));
+            *lock(&self.control.open) = Some((open, told.clone()));
         }
-        told.unheard_text = all.text;
-        told.unheard_characters = all.characters;
         self.tell(&told);
         if reason != Reason::Flush {
             let taken = self.queue.send_upstream(told.to_event());
@@ -286,7 +346,7 @@ impl TtsSink {
         {
             // Before the interruption itself was reported: then that is complete.
             pending.dropped.open = None;
-            pending.dropped.unheard = discarded.unheard;
+            pending.dropped.unheard.merge(&discarded.unheard);
             return;
         }
         let told = lock(&self.control.open).take();
