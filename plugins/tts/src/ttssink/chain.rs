@@ -38,8 +38,10 @@ pub struct Chain {
     pub default_sink: bool,
     /// A pad that was requested of the audio sink.
     requested: Option<gst::Pad>,
-    /// Converters and the probe.
+    /// Converters.
     others: Vec<gst::Element>,
+    /// The echo probe and what converts for it, from playout to the sink; empty where nobody cancels echo.
+    probe: Vec<gst::Element>,
 }
 
 /// An error of the pipeline's author or machine, as a sentence.
@@ -294,6 +296,7 @@ impl TtsSink {
             let _ = src.unlink(&peer);
         }
         if let (Some(sink), Some(pad)) = (&chain.audio_sink, &chain.requested) {
+        self.remove_probe();
             sink.release_request_pad(pad);
         }
         let element = self.obj();
@@ -378,15 +381,17 @@ impl TtsSink {
         Ok(())
     }
 
-    /// Puts an echo probe last before the sink and tells the ear its name, where the ear cancels echo.
+    /// Puts an echo probe last before the sink and tells the ear its name, where the ear cancels echo. It stays until the
+    /// mouth stops.
     pub(super) fn probe_for(&self, ear: &gst::Element) -> Result<(), Fault> {
         let flag = |name| {
             ear.find_property(name)
                 .is_some_and(|spec| spec.value_type() == glib::Type::BOOL)
         };
-        let named = ear
-            .find_property("echo-probe")
-            .is_some_and(|spec| spec.value_type() == glib::Type::STRING);
+        let named = ear.find_property("echo-probe").is_some_and(|spec| {
+            spec.value_type() == glib::Type::STRING
+                && (spec.flags()).contains(glib::ParamFlags::READWRITE)
+        });
         if !flag("echo-cancel") || !named || !ear.property::<bool>("echo-cancel") {
             return Ok(());
         }
@@ -408,6 +413,16 @@ impl TtsSink {
             .map_err(|_| {
                 Fault::Missing(format!(
                     "the element webrtcechoprobe is missing, and {} has echo-cancel=true: install {package}",
+        // One that is there for an ear that has gone will do.
+        let known = (self.chain().probe.iter())
+            .find(|element| factory_name(element) == "webrtcechoprobe")
+            .map(|probe| probe.name());
+        if let Some(known) = known {
+            if *known != *name {
+                ear.set_property("echo-probe", &known);
+            }
+            return Ok(());
+        }
                     ear.name()
                 ))
             })?;
@@ -436,20 +451,11 @@ impl TtsSink {
         let _ = src.unlink(&sink);
         for element in &elements {
             self.adopt(element, "echo probe")?;
-            self.chain().others.push(element.clone());
+            self.chain().probe.push(element.clone());
         }
         let unlinked = |error: glib::BoolError| {
             Fault::Settings(format!("the echo probe cannot be linked: {error}"))
-        };
-        gst::Element::link_many(&elements).map_err(unlinked)?;
-        let [first, .., last] = &elements;
-        self.playout.link(first).map_err(unlinked)?;
-        last.static_pad("src")
-            .ok_or_else(|| Fault::Settings("the echo probe has no source pad".into()))?
-            .link(&sink)
-            .map_err(|error| {
-                Fault::Settings(format!("the echo probe cannot be linked: {error}"))
-            })?;
+        })?;
         for element in elements.iter().rev() {
             element.sync_state_with_parent().map_err(|error| {
                 Fault::Settings(format!("the echo probe does not start: {error}"))
@@ -457,9 +463,57 @@ impl TtsSink {
         }
         gst::info!(CAT, imp = self, "{} gets the echo probe {name}", ear.name());
         Ok(())
+        let [first, .., last] = &elements;
+        let ends = first.static_pad("sink").zip(last.static_pad("src"));
+        let Some((first, last)) = ends else {
+            return Err(Fault::Settings("the echo probe has no pads".into()));
+        };
     }
+        // An ear may arrive while the mouth speaks: between two frames.
+        let weak = self.obj().downgrade();
+        self.playout_src()?
+            .add_probe(gst::PadProbeType::IDLE, move |src, _| {
+                let Some(sink) = src.peer() else {
+                    return gst::PadProbeReturn::Remove;
+                };
+                let _ = src.unlink(&sink);
+                let linked = src.link(&first).and_then(|_| last.link(&sink));
+                if let (Err(error), Some(element)) = (linked, weak.upgrade()) {
+                    gst::element_error!(
+                        element,
+                        gst::CoreError::Pad,
+                        ("the echo probe cannot be linked: {error}")
+                    );
+                }
+                gst::PadProbeReturn::Remove
+            });
 }
 
+
+    /// Takes the echo probe out again; playout leads straight to the sink. Not while sound goes out.
+    pub(super) fn remove_probe(&self) {
+        let probe = std::mem::take(&mut self.chain().probe);
+        let (Some(first), Some(last)) = (probe.first(), probe.last()) else {
+            return;
+        };
+        let sink = last.static_pad("src").and_then(|src| src.peer());
+        let linked = first.static_pad("sink").is_some_and(|pad| pad.is_linked());
+        let element = self.obj();
+        for child in &probe {
+            let _ = child.set_state(gst::State::Null);
+            let _ = element.remove(child);
+        }
+        if let Some(sink) = sink.filter(|_| linked)
+            && let Ok(src) = self.playout_src()
+            && let Err(error) = src.link(&sink)
+        {
+            gst::error!(
+                CAT,
+                imp = self,
+                "the audio sink cannot be linked again: {error}"
+            );
+        }
+    }
 /// Sets a property, converting where GObject can.
 fn set(element: &gst::Element, name: &str, value: &glib::Value) -> Result<(), Fault> {
     let Some(spec) = element.find_property(name) else {

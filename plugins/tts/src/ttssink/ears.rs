@@ -186,9 +186,13 @@ impl TtsSink {
         if !is_ear(element) || !matches(&path(element, top), &wanted) {
             return;
         }
-        let heard = self.ears().ear.as_ref().and_then(|(ear, _)| ear.upgrade());
-        match heard {
-            None => self.listen_to(element),
+        match self.ear() {
+            None => {
+                self.listen_to(element);
+                if let Err(fault) = self.probe_for(element) {
+                    gst::element_imp_warning!(self, gst::LibraryError::Settings, ("{fault}"));
+                }
+            }
             Some(ear) if &ear == element => {}
             Some(ear) => gst::element_imp_warning!(
                 self,

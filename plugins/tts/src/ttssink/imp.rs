@@ -383,13 +383,17 @@ impl ElementImpl for TtsSink {
                             let _ = element.set_state(gst::State::Null);
                         }
                     }
-                    C::ReadyToPaused => self.disconnect_ears(),
+                    C::ReadyToPaused => {
+                        self.disconnect_ears();
+                        self.remove_probe();
+                    }
                     _ => {}
                 }
                 return Err(error);
             }
         };
         gst::debug!(CAT, imp = self, "{transition:?}: {success:?} inside");
+                self.remove_probe();
         Ok(match transition {
             // A mouth speaks into the present, whatever its sink: nobody waits for its first buffer.
             C::ReadyToPaused | C::PlayingToPaused => S::NoPreroll,
@@ -430,6 +434,7 @@ impl BinImpl for TtsSink {
             // Whatever a sink inside is waiting for, the mouth is not.
             gst::MessageType::AsyncStart | gst::MessageType::AsyncDone => {}
             // Behind the notices of what was played before.
+                self.remove_probe();
             gst::MessageType::Eos => self.enqueue(Job::Message(message)),
             _ => self.parent_handle_message(message),
         }
