@@ -92,6 +92,14 @@ impl TtsSink {
         }
     }
 
+    /// Tells the sinks inside what they need. Nobody else does where the application leaves LATENCY messages alone, or
+    /// adds a mouth to a pipeline that plays already.
+    pub(super) fn send_latency(&self) -> bool {
+        let latency = self.own_latency().unwrap_or(gst::ClockTime::ZERO);
+        gst::debug!(CAT, imp = self, "Own latency: {latency}");
+        self.parent_send_event(gst::event::Latency::new(latency))
+    }
+
     /// What the sinks inside need, without what the rest of the pipeline needs.
     fn own_latency(&self) -> Option<gst::ClockTime> {
         let mut query = gst::query::Latency::new();
@@ -413,11 +421,7 @@ impl ElementImpl for TtsSink {
     fn send_event(&self, event: gst::Event) -> bool {
         match event.type_() {
             // One latency for all sinks of the pipeline would make the mouth as slow as its ears.
-            gst::EventType::Latency => {
-                let latency = self.own_latency().unwrap_or(gst::ClockTime::ZERO);
-                gst::debug!(CAT, imp = self, "Latency {latency} instead of {event:?}");
-                self.parent_send_event(gst::event::Latency::new(latency))
-            }
+            gst::EventType::Latency => self.send_latency(),
             // A seek is for where the text comes from.
             kind if kind.is_upstream() => self.queue.send_upstream(event),
             _ => self
@@ -434,9 +438,16 @@ impl BinImpl for TtsSink {
             // Whatever a sink inside is waiting for, the mouth is not.
             gst::MessageType::AsyncStart | gst::MessageType::AsyncDone => {}
             // Behind the notices of what was played before.
-                self.remove_probe();
+        if transition == C::PausedToPlaying {
+            self.send_latency();
+        }
             gst::MessageType::Eos => self.enqueue(Job::Message(message)),
             _ => self.parent_handle_message(message),
         }
     }
 }
+            gst::MessageType::Latency => {
+                // From under locks of the sink, which the query for it would want.
+                self.enqueue(Job::Latency);
+                self.parent_handle_message(message);
+            }
