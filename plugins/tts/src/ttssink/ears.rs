@@ -32,8 +32,25 @@ enum Found {
     Nobody,
 }
 
+/// A signal of that name that can be listened to: one that returns nothing.
+fn tells(element: &gst::Element, name: &str) -> bool {
+    glib::subclass::SignalId::lookup(name, element.type_())
+        .is_some_and(|signal| signal.query().return_type().type_() == glib::Type::UNIT)
+}
+
 fn is_ear(element: &gst::Element) -> bool {
-    glib::subclass::SignalId::lookup("speech-started", element.type_()).is_some()
+    tells(element, "speech-started")
+}
+
+/// Why an element is no ear.
+fn deaf(element: &gst::Element) -> String {
+    let name = "speech-started";
+    let has = glib::subclass::SignalId::lookup(name, element.type_()).is_some();
+    format!(
+        "{} has no signal {name}{} (vad and vadsrc have)",
+        factory(element),
+        if has { " without a return value" } else { "" }
+    )
 }
 
 /// The outermost bin around an element.
@@ -91,9 +108,9 @@ impl TtsSink {
                     Ok(())
                 }
                 Some(other) => Err(format!(
-                    "interrupter `{}` cannot interrupt: {} has no signal speech-started (vad and vadsrc have)",
+                    "interrupter `{}` cannot interrupt: {}",
                     other.name(),
-                    factory(&other)
+                    deaf(&other)
                 )),
                 None if settings.interrupted_by_optional => Ok(()),
                 None => Err(
@@ -155,8 +172,8 @@ impl TtsSink {
                 ))
             }
             (None, _, Some((path, other))) => Err(format!(
-                "interrupted-by={wanted}: {path} cannot interrupt, {} has no signal speech-started (vad and vadsrc have)",
-                factory(other)
+                "interrupted-by={wanted}: {path} cannot interrupt, {}",
+                deaf(other)
             )),
             (None, _, None) => Ok(Found::Nobody),
         }
@@ -219,10 +236,18 @@ impl TtsSink {
     }
 
     fn listen_to(&self, ear: &gst::Element) {
+        {
+            // It may be found and arrive at the same time.
+            let mut ears = self.ears();
+            if (ears.ear.as_ref()).is_some_and(|(known, _)| known.upgrade().is_some()) {
+                return;
+            }
+            ears.ear = Some((ear.downgrade(), Vec::new()));
+        }
         gst::info!(CAT, imp = self, "Interrupted by {}", ear.path_string());
         let mut handlers = Vec::new();
         for (name, event) in SIGNALS {
-            if glib::subclass::SignalId::lookup(name, ear.type_()).is_none() {
+            if !tells(ear, name) {
                 continue;
             }
             let playout = self.playout.downgrade();
@@ -233,7 +258,21 @@ impl TtsSink {
                 None
             }));
         }
-        self.ears().ear = Some((ear.downgrade(), handlers));
+        let mut ears = self.ears();
+        match &mut ears.ear {
+            Some((known, all)) if known.upgrade().as_ref() == Some(ear) => {
+                all.append(&mut handlers)
+            }
+            _ => {
+                // It has gone meanwhile.
+                drop(ears);
+                for handler in handlers {
+                    ear.disconnect(handler);
+                }
+                return;
+            }
+        }
+        drop(ears);
         if hears_far_end(ear) {
             let ear = ear.downgrade();
             self.playout.set_frame_listener(Some(Arc::new(
