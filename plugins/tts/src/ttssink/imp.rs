@@ -106,6 +106,51 @@ impl TtsSink {
         self.parent_query(&mut query).then(|| query.result().1)
     }
 
+    fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let result = lock(&self.settings).set(pspec.name(), value);
+        if let Err(error) = result {
+            gst::error!(CAT, imp = self, "{}: {error}", pspec.name());
+            return;
+        }
+        match pspec.name() {
+            "voice" | "language" | "rate" | "max-delay" => {
+                self.configure();
+                self.forward_live();
+            }
+            "interruption" | "commit-duration" | "hold-limit" | "after-interruption"
+            | "fade-duration" | "lead" | "prefetch" | "sync" | "text-queue-size" => {
+                self.configure()
+            }
+            _ => {}
+        }
+    }
+
+    fn get(&self, pspec: &glib::ParamSpec) -> glib::Value {
+        let name = pspec.name();
+        let unset = {
+            let settings = lock(&self.settings);
+            match name {
+                "voice" => settings.voice.is_none(),
+                "language" => settings.language.is_none(),
+                "rate" => settings.rate.is_none(),
+                _ => false,
+            }
+        };
+        if unset
+            && let Some(value) = self
+                .synthesizers(name)
+                .and_then(|value| value.transform_with_type(pspec.value_type()).ok())
+        {
+            return value;
+        }
+        match name {
+            "stats" => self.stats().to_value(),
+            _ => lock(&self.settings)
+                .get(name)
+                .unwrap_or_else(|| glib::Value::from_type(pspec.value_type())),
+        }
+    }
+
     fn say(&self, text: &str) -> Option<String> {
         match self.queue.say(text) {
             Ok(id) => Some(id),

@@ -12,6 +12,7 @@ use crate::playout;
 const DEFAULT_TEXT_QUEUE_SIZE: u32 = 64 * 1024;
 const DEFAULT_MAX_DELAY: gst::ClockTime = gst::ClockTime::from_mseconds(200);
 const DEFAULT_COMMIT: gst::ClockTime = gst::ClockTime::from_mseconds(250);
+const DEFAULT_HOLD_LIMIT: gst::ClockTime = gst::ClockTime::from_seconds(8);
 const DEFAULT_FADE: gst::ClockTime = gst::ClockTime::from_mseconds(8);
 const DEFAULT_LEAD: gst::ClockTime = gst::ClockTime::from_mseconds(20);
 const DEFAULT_PREFETCH: gst::ClockTime = gst::ClockTime::from_mseconds(500);
@@ -28,6 +29,7 @@ pub struct Settings {
     pub interrupter_set: bool,
     pub interruption: Interruption,
     pub commit_duration: gst::ClockTime,
+    pub hold_limit: gst::ClockTime,
     pub after_interruption: AfterInterruption,
     pub fade_duration: gst::ClockTime,
     pub lead: gst::ClockTime,
@@ -52,6 +54,7 @@ impl Default for Settings {
             interrupter_set: false,
             interruption: Interruption::default(),
             commit_duration: DEFAULT_COMMIT,
+            hold_limit: DEFAULT_HOLD_LIMIT,
             after_interruption: AfterInterruption::default(),
             fade_duration: DEFAULT_FADE,
             lead: DEFAULT_LEAD,
@@ -79,6 +82,7 @@ impl Settings {
             fade_duration: self.fade_duration.into(),
             prefetch: self.prefetch.into(),
             commit_duration: self.commit_duration.into(),
+            hold_limit: self.hold_limit.into(),
             interruption: match self.interruption {
                 Interruption::None => playout::Mode::None,
                 Interruption::PauseThenCommit => playout::Mode::PauseThenCommit,
@@ -150,6 +154,7 @@ impl Settings {
             }
             "interruption" => self.interruption = read(value)?,
             "commit-duration" => self.commit_duration = time()?,
+            "hold-limit" => self.hold_limit = time()?,
             "after-interruption" => self.after_interruption = read(value)?,
             "fade-duration" => self.fade_duration = time()?,
             "lead" => self.lead = time()?,
@@ -175,6 +180,7 @@ impl Settings {
             "interrupter" => self.interrupter.upgrade().to_value(),
             "interruption" => self.interruption.to_value(),
             "commit-duration" => self.commit_duration.nseconds().to_value(),
+            "hold-limit" => self.hold_limit.nseconds().to_value(),
             "after-interruption" => self.after_interruption.to_value(),
             "fade-duration" => self.fade_duration.nseconds().to_value(),
             "lead" => self.lead.nseconds().to_value(),
@@ -263,6 +269,15 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                  it back (default: 250 ms)",
                 DEFAULT_COMMIT,
                 MINUTE,
+            ),
+            time(
+                "hold-limit",
+                "Hold Limit",
+                "How long a caller who goes on speaking holds back what has not begun to sound; after that it begins \
+                 all the same, so that an ear that never reports the end of speech does not silence the mouth for \
+                 good, in ns (default: 8 s)",
+                DEFAULT_HOLD_LIMIT,
+                60 * MINUTE,
             ),
             glib::ParamSpecEnum::builder_with_default(
                 "after-interruption",
