@@ -255,6 +255,10 @@ impl ObjectImpl for TtsSink {
             ) -> Signal {
                 Signal::builder(name)
                     .action()
+                // A recogniser knows from the words what the caller means: an interruption, sooner than after
+                // commit-duration, or none (`mhm`), whatever else is heard of it.
+                action("commit", |this| this.playout.command(Command::Commit)),
+                action("dismiss", |this| this.playout.command(Command::Dismiss)),
                     .run_last()
                     .class_handler(move |values| {
                         if let Ok(element) = values[0].get::<super::TtsSink>() {
