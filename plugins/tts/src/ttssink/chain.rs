@@ -54,6 +54,13 @@ pub enum Fault {
     Device(String),
 }
 
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Missing(sentence) | Self::Settings(sentence) | Self::Device(sentence)) = self;
+        f.write_str(sentence)
+    }
+}
+
 fn make(factory: &str, package: &str) -> Result<gst::Element, Fault> {
     gst::ElementFactory::make(factory).build().map_err(|_| {
         Fault::Missing(format!(
@@ -289,6 +296,7 @@ impl TtsSink {
 
     /// Takes every element out that [`Self::build`] put in. They end in NULL.
     pub(super) fn take_apart(&self) {
+        self.remove_probe();
         let chain = std::mem::take(&mut *self.chain());
         if let Ok(src) = self.playout_src()
             && let Some(peer) = src.peer()
@@ -296,7 +304,6 @@ impl TtsSink {
             let _ = src.unlink(&peer);
         }
         if let (Some(sink), Some(pad)) = (&chain.audio_sink, &chain.requested) {
-        self.remove_probe();
             sink.release_request_pad(pad);
         }
         let element = self.obj();
@@ -406,13 +413,6 @@ impl TtsSink {
             ear.set_property("echo-probe", &name);
             name
         });
-        let package = "gstreamer1.0-plugins-bad";
-        let probe = gst::ElementFactory::make("webrtcechoprobe")
-            .name(&name)
-            .build()
-            .map_err(|_| {
-                Fault::Missing(format!(
-                    "the element webrtcechoprobe is missing, and {} has echo-cancel=true: install {package}",
         // One that is there for an ear that has gone will do.
         let known = (self.chain().probe.iter())
             .find(|element| factory_name(element) == "webrtcechoprobe")
@@ -423,6 +423,13 @@ impl TtsSink {
             }
             return Ok(());
         }
+        let package = "gstreamer1.0-plugins-bad";
+        let probe = gst::ElementFactory::make("webrtcechoprobe")
+            .name(&name)
+            .build()
+            .map_err(|_| {
+                Fault::Missing(format!(
+                    "the element webrtcechoprobe is missing, and {} has echo-cancel=true: install {package}",
                     ear.name()
                 ))
             })?;
@@ -444,16 +451,11 @@ impl TtsSink {
             make("audioconvert", base)?,
             make("audioresample", base)?,
         ];
-        let src = self.playout_src()?;
-        let Some(sink) = src.peer() else {
-            return Ok(());
-        };
-        let _ = src.unlink(&sink);
         for element in &elements {
             self.adopt(element, "echo probe")?;
             self.chain().probe.push(element.clone());
         }
-        let unlinked = |error: glib::BoolError| {
+        gst::Element::link_many(&elements).map_err(|error| {
             Fault::Settings(format!("the echo probe cannot be linked: {error}"))
         })?;
         for element in elements.iter().rev() {
@@ -461,14 +463,12 @@ impl TtsSink {
                 Fault::Settings(format!("the echo probe does not start: {error}"))
             })?;
         }
-        gst::info!(CAT, imp = self, "{} gets the echo probe {name}", ear.name());
-        Ok(())
         let [first, .., last] = &elements;
         let ends = first.static_pad("sink").zip(last.static_pad("src"));
         let Some((first, last)) = ends else {
             return Err(Fault::Settings("the echo probe has no pads".into()));
         };
-    }
+        gst::info!(CAT, imp = self, "{} gets the echo probe {name}", ear.name());
         // An ear may arrive while the mouth speaks: between two frames.
         let weak = self.obj().downgrade();
         self.playout_src()?
@@ -487,8 +487,8 @@ impl TtsSink {
                 }
                 gst::PadProbeReturn::Remove
             });
-}
-
+        Ok(())
+    }
 
     /// Takes the echo probe out again; playout leads straight to the sink. Not while sound goes out.
     pub(super) fn remove_probe(&self) {
@@ -514,6 +514,8 @@ impl TtsSink {
             );
         }
     }
+}
+
 /// Sets a property, converting where GObject can.
 fn set(element: &gst::Element, name: &str, value: &glib::Value) -> Result<(), Fault> {
     let Some(spec) = element.find_property(name) else {
@@ -528,9 +530,45 @@ fn set(element: &gst::Element, name: &str, value: &glib::Value) -> Result<(), Fa
     if !spec.flags().contains(glib::ParamFlags::WRITABLE) {
         return Err(fault("it is read-only"));
     }
+    if spec.flags().contains(glib::ParamFlags::CONSTRUCT_ONLY) {
+        return Err(fault("it is set when the element is made"));
+    }
     let value = value
         .transform_with_type(spec.value_type())
         .map_err(|error| fault(&error.to_string()))?;
+    // GObject would let pass what is out of range, changed; the binding for Rust panics.
+    if let Some(range) = outside(&spec, &value) {
+        let given = value.transform::<String>().ok();
+        let given = given.and_then(|value| value.get::<Option<String>>().ok().flatten());
+        return Err(Fault::Settings(format!(
+            "{name}={}: the synthesizer {} takes {range}",
+            given.unwrap_or_default(),
+            factory_name(element)
+        )));
+    }
     element.set_property_from_value(name, &value);
     Ok(())
+}
+
+/// What the property takes, where that value is not in its range.
+fn outside(spec: &glib::ParamSpec, value: &glib::Value) -> Option<String> {
+    macro_rules! numbers {
+        ($($spec:ident, $type:ty, $format:literal;)*) => {
+            $(if let Some(spec) = spec.downcast_ref::<glib::$spec>() {
+                let value = value.get::<$type>().ok()?;
+                let range = spec.minimum()..=spec.maximum();
+                return (!range.contains(&value))
+                    .then(|| format!($format, range.start(), range.end()));
+            })*
+        };
+    }
+    numbers! {
+        ParamSpecDouble, f64, "{:?} to {:?}";
+        ParamSpecFloat, f32, "{:?} to {:?}";
+        ParamSpecInt, i32, "{} to {}";
+        ParamSpecUInt, u32, "{} to {}";
+        ParamSpecInt64, i64, "{} to {}";
+        ParamSpecUInt64, u64, "{} to {}";
+    }
+    None
 }

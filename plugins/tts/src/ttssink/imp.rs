@@ -204,46 +204,15 @@ impl ObjectImpl for TtsSink {
     }
 
     fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
-        let result = lock(&self.settings).set(pspec.name(), value);
-        if let Err(error) = result {
-            gst::error!(CAT, imp = self, "{}: {error}", pspec.name());
-            return;
-        }
-        match pspec.name() {
-            "voice" | "language" | "rate" | "max-delay" => {
-                self.configure();
-                self.forward_live();
-            }
-            "interruption" | "commit-duration" | "after-interruption" | "fade-duration"
-            | "lead" | "prefetch" | "sync" | "text-queue-size" => self.configure(),
-            _ => {}
-        }
+        // These are called by C, which no panic may cross.
+        self.catch_panic(|| (), |this| this.set(value, pspec));
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        let name = pspec.name();
-        let unset = {
-            let settings = lock(&self.settings);
-            match name {
-                "voice" => settings.voice.is_none(),
-                "language" => settings.language.is_none(),
-                "rate" => settings.rate.is_none(),
-                _ => false,
-            }
-        };
-        if unset
-            && let Some(value) = self
-                .synthesizers(name)
-                .and_then(|value| value.transform_with_type(pspec.value_type()).ok())
-        {
-            return value;
-        }
-        match name {
-            "stats" => self.stats().to_value(),
-            _ => lock(&self.settings)
-                .get(name)
-                .unwrap_or_else(|| glib::Value::from_type(pspec.value_type())),
-        }
+        self.catch_panic(
+            || glib::Value::from_type(pspec.value_type()),
+            |this| this.get(pspec),
+        )
     }
 
     fn signals() -> &'static [glib::subclass::Signal] {
@@ -255,10 +224,6 @@ impl ObjectImpl for TtsSink {
             ) -> Signal {
                 Signal::builder(name)
                     .action()
-                // A recogniser knows from the words what the caller means: an interruption, sooner than after
-                // commit-duration, or none (`mhm`), whatever else is heard of it.
-                action("commit", |this| this.playout.command(Command::Commit)),
-                action("dismiss", |this| this.playout.command(Command::Dismiss)),
                     .run_last()
                     .class_handler(move |values| {
                         if let Ok(element) = values[0].get::<super::TtsSink>() {
@@ -290,6 +255,10 @@ impl ObjectImpl for TtsSink {
                 action("interrupt", |this| this.interrupt(Reason::Action)),
                 action("pause", |this| this.playout.command(Command::Pause)),
                 action("resume", |this| this.playout.command(Command::Resume)),
+                // A recogniser knows from the words what the caller means: an interruption, sooner than after
+                // commit-duration, or none (`mhm`), whatever else is heard of it.
+                action("commit", |this| this.playout.command(Command::Commit)),
+                action("dismiss", |this| this.playout.command(Command::Dismiss)),
                 Signal::builder("say")
                     .action()
                     .run_last()
@@ -328,12 +297,18 @@ impl ObjectImpl for TtsSink {
 
         let weak = element.downgrade();
         let playout = self.playout.downgrade();
+        let ended = playout.clone();
         let flush = weak.clone();
         let discarded = weak.clone();
         self.queue.set_hooks(Hooks {
             text: Box::new(move |id, text| {
                 if let Some(playout) = playout.upgrade() {
                     playout.utterance_text(id, text);
+                }
+            }),
+            text_end: Box::new(move |id| {
+                if let Some(playout) = ended.upgrade() {
+                    playout.utterance_text_end(id);
                 }
             }),
             flush: Box::new(move || {
@@ -415,6 +390,7 @@ impl ElementImpl for TtsSink {
         if let Err(fault) = prepared {
             if transition == C::ReadyToPaused {
                 self.disconnect_ears();
+                self.remove_probe();
             }
             self.fail(fault);
             return Err(gst::StateChangeError);
@@ -450,12 +426,15 @@ impl ElementImpl for TtsSink {
             }
         };
         gst::debug!(CAT, imp = self, "{transition:?}: {success:?} inside");
-                self.remove_probe();
+        if transition == C::PausedToPlaying {
+            self.send_latency();
+        }
         Ok(match transition {
             // A mouth speaks into the present, whatever its sink: nobody waits for its first buffer.
             C::ReadyToPaused | C::PlayingToPaused => S::NoPreroll,
             C::PausedToReady => {
                 self.disconnect_ears();
+                self.remove_probe();
                 self.control.clear();
                 S::Success
             }
@@ -487,16 +466,13 @@ impl BinImpl for TtsSink {
             // Whatever a sink inside is waiting for, the mouth is not.
             gst::MessageType::AsyncStart | gst::MessageType::AsyncDone => {}
             // Behind the notices of what was played before.
-        if transition == C::PausedToPlaying {
-            self.send_latency();
-        }
             gst::MessageType::Eos => self.enqueue(Job::Message(message)),
-            _ => self.parent_handle_message(message),
-        }
-    }
-}
             gst::MessageType::Latency => {
                 // From under locks of the sink, which the query for it would want.
                 self.enqueue(Job::Latency);
                 self.parent_handle_message(message);
             }
+            _ => self.parent_handle_message(message),
+        }
+    }
+}

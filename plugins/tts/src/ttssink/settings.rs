@@ -321,6 +321,7 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                 .nick("Maximum Delay")
                 .blurb(
                     "How long a complete sentence or line waits for more text before its utterance ends, in ns, \
+                     and five times as long behind a number or an abbreviation with a full stop, \
                      where no voice/utterance event says where it ends (default: 200 ms; 18446744073709551615: \
                      wait for EOS)",
                 )
@@ -339,7 +340,6 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                 .build(),
             glib::ParamSpecString::builder("voice")
                 .nick("Voice")
-                     and five times as long behind a number or an abbreviation with a full stop, \
                 .blurb("Voice of the synthesizer, which must have such a property (default: its own)")
                 .mutable_playing()
                 .build(),
@@ -357,8 +357,8 @@ pub fn specs() -> &'static [glib::ParamSpec] {
                     "Speed of speech, 2.0 is twice as fast; the synthesizer must have such a property \
                      (default: its own)",
                 )
-                .minimum(0.1)
-                .maximum(10.0)
+                .minimum(0.3)
+                .maximum(4.0)
                 .default_value(1.0)
                 .mutable_playing()
                 .build(),

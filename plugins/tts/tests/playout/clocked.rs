@@ -165,7 +165,10 @@ fn a_sound_that_ends_just_before_the_commit_drops_nothing() {
         at(&clock, called_off, move || playout.ear(EarEvent::Cancelled));
         run(&clock, "the end", || finished(&rig));
         assert!(!interrupted(&rig), "{lasts} ms");
-        assert!(told(&rig, |n| matches!(n, Notice::Resumed(_))), "{lasts} ms");
+        assert!(
+            told(&rig, |n| matches!(n, Notice::Resumed(_))),
+            "{lasts} ms"
+        );
     }
 }
 
