@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! Elements that tests put where nature would be: `testear`, an ear that hears what the test says
-//! it hears, and `testscribe`, which takes sound and writes the text that the test gives it.
+//! it hears, `testscribe`, which takes sound and writes the text that the test gives it, `testasker`, whose signal
+//! has the name of an ear's and wants an answer, and `testslowvoice`, a synthesizer whose rate has a range of its own.
 //!
 //! Call [`register`] after `gst::init()`, as often as you like.
 
@@ -15,6 +16,16 @@ glib::wrapper! {
 glib::wrapper! {
     /// Sound in, text out.
     pub struct TestScribe(ObjectSubclass<scribe::TestScribe>) @extends gst::Element, gst::Object;
+}
+
+glib::wrapper! {
+    /// Sound in, sound out, and a signal that an ear cannot have.
+    pub struct TestAsker(ObjectSubclass<odd::TestAsker>) @extends gst::Element, gst::Object;
+}
+
+glib::wrapper! {
+    /// Text in, no sound out.
+    pub struct TestSlowVoice(ObjectSubclass<odd::TestSlowVoice>) @extends gst::Element, gst::Object;
 }
 
 impl TestEar {
@@ -45,6 +56,8 @@ pub fn register() {
         for (name, kind) in [
             ("testear", TestEar::static_type()),
             ("testscribe", TestScribe::static_type()),
+            ("testasker", TestAsker::static_type()),
+            ("testslowvoice", TestSlowVoice::static_type()),
         ] {
             gst::Element::register(None, name, gst::Rank::NONE, kind)
                 .expect("it can be registered");
@@ -301,6 +314,123 @@ mod scribe {
         fn pad_templates() -> &'static [gst::PadTemplate] {
             static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
                 LazyLock::new(|| templates("audio/x-raw", "text/x-raw, format=utf8"));
+            &TEMPLATES
+        }
+    }
+}
+
+mod odd {
+    use std::sync::{LazyLock, Mutex, OnceLock};
+
+    use super::*;
+
+    fn add_pads(element: &gst::Element, templates: &[gst::PadTemplate]) {
+        for template in templates {
+            element.add_pad(&gst::Pad::from_template(template)).unwrap();
+        }
+    }
+
+    #[derive(Default)]
+    pub struct TestAsker;
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for TestAsker {
+        const NAME: &'static str = "GstDuplexTestsAsker";
+        type Type = super::TestAsker;
+        type ParentType = gst::Element;
+    }
+
+    impl ObjectImpl for TestAsker {
+        fn signals() -> &'static [glib::subclass::Signal] {
+            static SIGNALS: LazyLock<Vec<glib::subclass::Signal>> = LazyLock::new(|| {
+                vec![
+                    glib::subclass::Signal::builder("speech-started")
+                        .return_type::<bool>()
+                        .build(),
+                ]
+            });
+            &SIGNALS
+        }
+
+        fn constructed(&self) {
+            self.parent_constructed();
+            add_pads(self.obj().upcast_ref(), Self::pad_templates());
+        }
+    }
+
+    impl GstObjectImpl for TestAsker {}
+
+    impl ElementImpl for TestAsker {
+        fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+            static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+                gst::subclass::ElementMetadata::new("Asker", "Filter/Audio", "For tests", "us")
+            });
+            Some(&METADATA)
+        }
+
+        fn pad_templates() -> &'static [gst::PadTemplate] {
+            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+                LazyLock::new(|| templates("audio/x-raw", "audio/x-raw"));
+            &TEMPLATES
+        }
+    }
+
+    #[derive(Default)]
+    pub struct TestSlowVoice(Mutex<f64>);
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for TestSlowVoice {
+        const NAME: &'static str = "GstDuplexTestsSlowVoice";
+        type Type = super::TestSlowVoice;
+        type ParentType = gst::Element;
+    }
+
+    impl ObjectImpl for TestSlowVoice {
+        fn properties() -> &'static [glib::ParamSpec] {
+            static PROPERTIES: OnceLock<Vec<glib::ParamSpec>> = OnceLock::new();
+            PROPERTIES.get_or_init(|| {
+                vec![
+                    glib::ParamSpecDouble::builder("rate")
+                        .minimum(0.5)
+                        .maximum(2.0)
+                        .default_value(1.0)
+                        .build(),
+                ]
+            })
+        }
+
+        fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
+            *self.0.lock().unwrap() = value.get().unwrap();
+        }
+
+        fn property(&self, _: usize, _: &glib::ParamSpec) -> glib::Value {
+            self.0.lock().unwrap().to_value()
+        }
+
+        fn constructed(&self) {
+            self.parent_constructed();
+            add_pads(self.obj().upcast_ref(), Self::pad_templates());
+        }
+    }
+
+    impl GstObjectImpl for TestSlowVoice {}
+
+    impl ElementImpl for TestSlowVoice {
+        fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+            static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+                gst::subclass::ElementMetadata::new(
+                    "Slow voice",
+                    "Synthesizer/Audio/Text",
+                    "For tests",
+                    "us",
+                )
+            });
+            Some(&METADATA)
+        }
+
+        fn pad_templates() -> &'static [gst::PadTemplate] {
+            static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+                LazyLock::new(|| templates("text/x-raw, format=utf8", "audio/x-raw"));
             &TEMPLATES
         }
     }

@@ -5,6 +5,8 @@
 // Tests speak to the person who runs them.
 #![allow(clippy::print_stdout)]
 
+#[path = "mouth/clock.rs"]
+mod clock;
 #[path = "mouth/line.rs"]
 mod line;
 

@@ -320,11 +320,173 @@ fn an_ear_that_cancels_echo_gets_its_probe_last_before_the_sink() {
         .by_name(&name)
         .expect("the probe bears the name that the ear knows");
     assert_eq!(probe.factory().unwrap().name(), "webrtcechoprobe");
-    // Behind it there are converters and the sink only, and all of them go with READY to NULL.
+    // Behind it there are converters and the sink only. The mouth starts again from READY, and from NULL.
     let bin = line.mouth.downcast_ref::<gst::Bin>().unwrap().clone();
+    for state in [gst::State::Ready, gst::State::Null] {
+        let before = bin.children().len();
+        for word in ["delta", "echo", "foxtrot"] {
+            line.pipeline.set_state(state).unwrap();
+            line.play();
+            line.say(word);
+            line.expect_word(word);
+            assert_eq!(bin.children().len(), before);
+            assert!(line.pipeline.by_name(&name).is_some());
+        }
+    }
     line.pipeline.set_state(gst::State::Null).unwrap();
     assert_eq!(bin.children().len(), 2);
-    line.play();
-    line.say("delta");
-    line.expect_word("delta");
+}
+
+#[test]
+fn an_ear_that_comes_later_gets_its_probe_too() {
+    let mut line = Line::playing(
+        "ttssink name=mouth synthesizer=tonetts interrupted-by=ears interrupted-by-optional=true \
+         audio-sink=\"fakesink name=out sync=true\"",
+    );
+    line.say(&LONG.repeat(2));
+    line.expect_word("bravo");
+    let mut name = String::new();
+    for _ in 0..2 {
+        let bin = gst::parse::bin_from_description(
+            "vadsrc name=ears echo-cancel=true audio-source=\"audiotestsrc is-live=true wave=silence\" \
+             ! fakesink async=false",
+            false,
+        )
+        .unwrap();
+        line.pipeline.add(&bin).unwrap();
+        bin.sync_state_with_parent().unwrap();
+        name = bin.by_name("ears").unwrap().property("echo-probe");
+        let probe = line.pipeline.by_name(&name).expect("there is its probe");
+        // Sound goes through it.
+        let pad = probe.static_pad("src").unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        let id = pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            let _ = tell.send(());
+            gst::PadProbeReturn::Ok
+        });
+        told.recv_timeout(line::PATIENCE).expect("sound");
+        pad.remove_probe(id.unwrap());
+        line.words();
+        line.expect("ttssink/word");
+        bin.set_state(gst::State::Null).unwrap();
+        line.pipeline.remove(&bin).unwrap();
+    }
+    assert!(line.error().is_none());
+    assert!(line.pipeline.by_name(&name).is_some());
+}
+
+#[test]
+fn the_mouth_knows_the_latency_of_its_sink_without_the_application() {
+    const MS: u64 = 1_000_000;
+    // Nobody reads the bus.
+    let line = Line::playing(
+        "appsrc caps=text/x-raw,format=utf8 ! ttssink name=mouth synthesizer=tonetts \
+         audio-sink=\"fakesink name=out sync=true\"",
+    );
+    let latency = |line: &Line, wanted: u64| {
+        let end = Instant::now() + line::PATIENCE;
+        while line.stat("latency") != wanted {
+            assert!(
+                Instant::now() < end,
+                "{} ns, not {wanted}",
+                line.stat("latency")
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    latency(&line, 0);
+    let sink = line.pipeline.by_name("out").unwrap();
+    for wanted in [70, 30] {
+        sink.set_property("render-delay", wanted * MS);
+        latency(&line, wanted * MS);
+    }
+    // And when it comes to a pipeline that plays already.
+    let sink = gst::ElementFactory::make("fakesink")
+        .property("sync", true)
+        .property("render-delay", 50 * MS)
+        .build()
+        .unwrap();
+    let synthesizer = gst::ElementFactory::make("tonetts").build().unwrap();
+    let mouth = gst::ElementFactory::make("ttssink")
+        .property("synthesizer", &synthesizer)
+        .property("audio-sink", &sink)
+        .build()
+        .unwrap();
+    line.pipeline.add(&mouth).unwrap();
+    mouth.sync_state_with_parent().unwrap();
+    let stats = mouth.property::<gst::Structure>("stats");
+    assert_eq!(stats.get::<u64>("latency"), Ok(50 * MS));
+}
+
+#[test]
+fn a_recogniser_commits_and_dismisses() {
+    let mut line = Line::playing(&format!(
+        "{LIVE} ! fakesink {MOUTH} commit-duration=60000000000"
+    ));
+    let ear = line.ear("ears");
+    line.say(LONG);
+    line.expect_word("bravo");
+    // `mhm`: the rest of that stretch of speech does not matter any more.
+    ear.hear("speech-onset");
+    line.expect("ttssink/paused");
+    line.act("dismiss");
+    line.expect("ttssink/resumed");
+    ear.hear("speech-started");
+    line.expect_word("charlie");
+    ear.hear("speech-ended");
+    // `Stop!`: no need to wait.
+    ear.hear("speech-onset");
+    line.expect("ttssink/paused");
+    line.act("commit");
+    let told = line.expect("ttssink/interrupted");
+    assert_eq!(told.get::<&str>("reason").unwrap(), "onset-commit");
+    assert_eq!(told.get::<&str>("marks").unwrap(), "exact");
+    ear.hear("speech-ended");
+    // Without anybody who speaks both are about nothing.
+    line.say("and so on");
+    line.expect_word("and");
+    line.act("commit");
+    line.act("dismiss");
+    line.expect("ttssink/utterance-finished");
+    line.expect_no("ttssink/paused", Duration::ZERO);
+}
+
+#[test]
+fn words_of_a_synthesizer_that_tells_no_places_are_estimated() {
+    // Nothing of the events of gst-duplex comes through.
+    let mut line = Line::playing(
+        "ttssink name=mouth synthesizer=\"tonetts ! identity name=inner\" \
+         audio-sink=\"fakesink sync=true\"",
+    );
+    let inner = line.pipeline.by_name("inner").unwrap();
+    inner
+        .static_pad("sink")
+        .unwrap()
+        .add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+            let custom = gst::EventType::CustomDownstream;
+            if info.event().is_none_or(|event| event.type_() != custom) {
+                return gst::PadProbeReturn::Ok;
+            }
+            info.data = None;
+            gst::PadProbeReturn::Handled
+        });
+    line.say("alpha bravo charlie delta echo foxtrot golf hotel india juliett");
+    line.expect("ttssink/utterance-started");
+    std::thread::sleep(Duration::from_millis(600));
+    line.act("interrupt");
+    let told = line.expect("ttssink/interrupted");
+    assert_eq!(told.get::<&str>("marks").unwrap(), "estimated", "{told}");
+}
+
+#[test]
+fn an_ear_whose_signals_want_an_answer_is_refused() {
+    line::init();
+    let told = refused(&format!(
+        "audiotestsrc is-live=true ! testasker name=ears ! fakesink {MOUTH}"
+    ));
+    assert_eq!(
+        told,
+        "interrupted-by=ears: /ears cannot interrupt, testasker has no signal speech-started without a return value \
+         (vad and vadsrc have)"
+    );
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use duplex_tests::process;
+use duplex_tests::{plugins, process};
 use gst::prelude::*;
 
 use crate::line::{self, Line};
@@ -16,17 +16,52 @@ fn refused(shape: &str) -> String {
         "{shape}"
     );
     let sentence = line.error().expect("a sentence");
-    let inside: Vec<String> = line
-        .mouth
-        .downcast_ref::<gst::Bin>()
-        .unwrap()
-        .children()
-        .iter()
-        .map(|child| child.type_().to_string())
-        .collect();
     line.pipeline.set_state(gst::State::Null).unwrap();
-    assert!(inside.len() <= 7, "{inside:?}");
+    let mut left = inside(&line);
+    left.sort();
+    assert_eq!(
+        left,
+        ["GstDuplexTtsPlayout", "GstDuplexTtsTextQueue"],
+        "{shape}"
+    );
     sentence
+}
+
+fn inside(line: &Line) -> Vec<String> {
+    let mouth = line.mouth.downcast_ref::<gst::Bin>().unwrap();
+    let types = mouth.children().into_iter();
+    types.map(|child| child.type_().to_string()).collect()
+}
+
+/// What is typed wrong ends gst-launch with its sentence and not with success.
+#[test]
+fn gst_launch_fails_with_the_sentence() {
+    for (shape, sentence) in [
+        (
+            "ttssink synthesizer=espeaktts interrupted-by=ears audio-sink=fakesink",
+            "interrupted-by=ears: there is no element of that name in the pipeline",
+        ),
+        (
+            "ttssink synthesizer=espeaktts voice=nobody-at-all audio-sink=fakesink",
+            "nobody-at-all",
+        ),
+        (
+            "filesrc location=/nowhere/story.txt ! text/x-raw,format=utf8 ! ttssink audio-sink=fakesink",
+            "/nowhere/story.txt",
+        ),
+        (
+            "ttssink synthesizer=nothing-like-it audio-sink=fakesink",
+            "nothing-like-it",
+        ),
+    ] {
+        let output = plugins::command("gst-launch-1.0")
+            .args(shape.split(' '))
+            .output()
+            .unwrap();
+        let told = plugins::told(&output);
+        assert!(!output.status.success(), "{shape}: {told}");
+        assert!(told.contains(sentence), "{shape}: {told}");
+    }
 }
 
 #[test]
@@ -108,6 +143,32 @@ fn settings_of_the_synthesizer_reach_it() {
     assert_eq!(inner.property::<f64>("rate"), 0.5);
     inner.set_property("voice", "tone-text");
     assert_eq!(line.mouth.property::<String>("voice"), "tone-text");
+}
+
+#[test]
+fn what_the_synthesizer_does_not_take_is_a_sentence_and_no_crash() {
+    // Of the mouth's own range.
+    let spec = gst::ElementFactory::make("ttssink").build();
+    let spec = spec.unwrap().find_property("rate").unwrap();
+    let spec = spec.downcast_ref::<gst::glib::ParamSpecDouble>().unwrap();
+    assert_eq!((spec.minimum(), spec.maximum()), (0.3, 4.0));
+    // A foreign one takes less.
+    let shape = "ttssink name=mouth synthesizer=testslowvoice rate=2.5 audio-sink=fakesink";
+    let sentence = "rate=2.500000: the synthesizer testslowvoice takes 0.5 to 2.0";
+    line::init();
+    assert_eq!(refused(shape), sentence);
+    let mut line = Line::new(&shape.replace("2.5", "1.5"));
+    for state in [gst::State::Ready, gst::State::Playing] {
+        line.pipeline.set_state(state).unwrap();
+        line.mouth.set_property("rate", 3.5);
+        let warned = line.wait_for(line::PATIENCE, |m| m.type_() == gst::MessageType::Warning);
+        let warned = warned.expect("a warning");
+        let gst::MessageView::Warning(warning) = warned.view() else {
+            unreachable!()
+        };
+        let told = warning.error().to_string();
+        assert_eq!(told, sentence.replace("2.5", "3.5"));
+    }
 }
 
 #[test]

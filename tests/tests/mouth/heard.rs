@@ -11,7 +11,10 @@ use duplex_synthesis::tone;
 use duplex_tests::random::Random;
 use gst::prelude::*;
 
-use crate::line::Line;
+use crate::{
+    clock::FastClock,
+    line::{self, Line},
+};
 
 type Samples = Arc<Mutex<Vec<i16>>>;
 
@@ -48,85 +51,90 @@ fn line() -> Line {
     ))
 }
 
-/// How much of each word of the text sounds, 0 to 1, told by its pitch alone.
-fn sounding(samples: &[i16], words: &[String]) -> Vec<f64> {
-    let window = (RATE / 200) as usize; // 5 ms
-    let mut found = vec![0.0; words.len()];
-    let mut at = 0;
-    for chunk in samples.chunks_exact(window) {
-        // The words come in order: a pitch belongs to this word, or to the next that has it.
-        if let Some(class) = tone::word_at(chunk, RATE) {
-            while at < words.len() && at % tone::PITCHES != class {
-                at += 1;
-            }
-            if let Some(found) = found.get_mut(at) {
-                *found += window as f64;
-            }
-        }
-    }
-    for (found, word) in found.iter_mut().zip(words) {
-        *found /= tone::samples_of(word, 1.0, RATE) as f64;
-    }
-    found
+/// Samples that left at full level and are not of silence: without a fade those are all that were heard. A tone passes
+/// through zero, but not twice in a row.
+fn left(samples: &[i16]) -> u64 {
+    let sounds = |n: usize| samples[n] != 0 || (n > 0 && samples[n - 1] != 0);
+    let end = (0..samples.len()).filter(|n| sounds(*n)).count() as u64;
+    // The sample behind the last one.
+    end.saturating_sub(1)
 }
 
 #[test]
-fn heard_words_are_exact_at_random_cuts() {
-    let words: Vec<String> = [
-        "to", "be", "or", "not", "that", "is", "the", "question", "whether", "it",
-    ]
-    .iter()
-    .cycle()
-    .take(30)
-    .map(|word| (*word).to_owned())
-    .collect();
+fn heard_words_are_exact_at_five_hundred_random_cuts() {
+    let words: Vec<&str> = "to be or not that is the question whether it"
+        .split(' ')
+        .cycle()
+        .take(14)
+        .collect();
     let text = words.join(" ");
+    let ends: Vec<u64> = words
+        .iter()
+        .scan(0, |end, word| {
+            *end += tone::samples_of(word, 1.0, RATE);
+            Some(*end)
+        })
+        .collect();
     let mut random = Random::new(7);
     let mut line = line();
+    line.mouth.set_property("fade-duration", 0u64);
     let samples = recorded(&line);
+    let clock = FastClock::of(&line.pipeline);
+    clock.run();
     line.play();
-    for cut in 0..40 {
+    let (mut cuts, mut inside) = (0, 0);
+    while cuts < 500 {
+        let underruns = line.stat("underruns");
         samples.lock().unwrap().clear();
         let id = line.say(&text).unwrap();
         let begun = line.expect("ttssink/utterance-started");
         assert_eq!(begun.get::<String>("utterance-id").unwrap(), id);
-        std::thread::sleep(Duration::from_millis(random.below(1500) as u64));
+        clock.pass(random.below(1_700) as u64 * gst::ClockTime::MSECOND);
         line.act("interrupt");
-        let told = line.expect("ttssink/interrupted");
+        let told = line.wait_for(line::PATIENCE, |message| {
+            message.structure().is_some_and(|s| {
+                ["ttssink/interrupted", "ttssink/utterance-finished"].contains(&s.name().as_str())
+            })
+        });
+        let told = told.expect("an end").structure().unwrap().to_owned();
+        if told.name() == "ttssink/utterance-finished" {
+            continue;
+        }
         assert_eq!(told.get::<String>("utterance-id").unwrap(), id);
-        // What left is in the appsink once its latency has passed.
-        std::thread::sleep(Duration::from_millis(80));
-        let left = samples.lock().unwrap().clone();
-        let sounding = sounding(&left, &words);
+        // What has left is in the appsink once silence follows.
+        clock.pass(60 * gst::ClockTime::MSECOND);
+        line.words();
+        if line.stat("underruns") > underruns {
+            continue; // A busy machine: there are holes between the samples.
+        }
+        cuts += 1;
+        let left = left(&samples.lock().unwrap());
         let heard: Vec<&str> = told
             .get::<&str>("heard-text")
             .unwrap()
             .split_whitespace()
             .collect();
         let unheard = told.get::<&str>("unheard-text").unwrap();
-        assert_eq!(heard, words[..heard.len()], "cut {cut}");
+        assert_eq!(heard, words[..heard.len()], "cut {cuts}");
         assert_eq!(
             format!("{} {}", heard.join(" "), unheard.trim()).trim(),
             text,
-            "cut {cut}"
+            "cut {cuts}"
         );
-        let fraction = told.get::<f64>("cut-word-fraction").unwrap();
-        // The fade and the windows of 5 ms blur the edge by less than a fifth of the shortest word; a word
-        // whose half lies within that may be told either way.
-        for (n, part) in sounding.iter().enumerate() {
-            let counted = n < heard.len();
-            let blur = 0.2;
-            assert!(
-                if counted {
-                    *part > 0.5 - blur
-                } else {
-                    *part < 0.5 + blur
-                },
-                "cut {cut}, word {n}: {part:.2} of it sounds, heard: {counted}; {fraction:.2} of the cut word; {sounding:.2?}"
-            );
-        }
+        // A word is heard when at least half of it left.
+        let half = |n: usize| {
+            let begin = n.checked_sub(1).map_or(0, |before| ends[before]);
+            (begin + ends[n]).div_ceil(2)
+        };
+        let position = told.get::<u64>("position").unwrap();
+        let position = (position * u64::from(RATE) + 500_000_000) / 1_000_000_000;
+        // The last sample of all may be one at which the tone passes through zero.
+        assert!(position.abs_diff(left) <= 1, "cut {cuts}: {left}, {told}");
+        let expected = (0..words.len()).filter(|n| position >= half(*n)).count();
+        assert_eq!(heard.len(), expected, "cut {cuts}: {told}");
+        inside += usize::from(!told.get::<&str>("cut-word").unwrap().is_empty());
     }
-    assert_eq!(line.stat("interruptions"), 40);
+    assert!(inside > 300, "only {inside} cuts were inside a word");
 }
 
 #[test]
