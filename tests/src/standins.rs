@@ -212,7 +212,10 @@ mod ear {
 }
 
 mod scribe {
-    use std::sync::{LazyLock, Mutex, OnceLock};
+    use std::sync::{
+        LazyLock, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    };
 
     use super::*;
 
@@ -220,6 +223,7 @@ mod scribe {
         sinkpad: gst::Pad,
         srcpad: gst::Pad,
         text: Mutex<Option<String>>,
+        each: AtomicBool,
     }
 
     impl TestScribe {
@@ -236,7 +240,10 @@ mod scribe {
         }
 
         fn chain(&self) -> Result<gst::FlowSuccess, gst::FlowError> {
-            let text = self.text.lock().unwrap().take();
+            let text = match self.each.load(Ordering::Relaxed) {
+                true => self.text.lock().unwrap().clone(),
+                false => self.text.lock().unwrap().take(),
+            };
             match text {
                 Some(text) => self.srcpad.push(gst::Buffer::from_slice(text.into_bytes())),
                 None => Ok(gst::FlowSuccess::Ok),
@@ -264,6 +271,7 @@ mod scribe {
                     .build(),
                 srcpad: gst::Pad::from_template(&class.pad_template("src").unwrap()),
                 text: Mutex::default(),
+                each: AtomicBool::default(),
             }
         }
     }
@@ -277,16 +285,26 @@ mod scribe {
                         .nick("Text")
                         .blurb("What it writes at the next buffer, once")
                         .build(),
+                    glib::ParamSpecBoolean::builder("each")
+                        .nick("Each")
+                        .blurb("It writes that at each buffer")
+                        .build(),
                 ]
             })
         }
 
-        fn set_property(&self, _: usize, value: &glib::Value, _: &glib::ParamSpec) {
-            *self.text.lock().unwrap() = value.get().unwrap();
+        fn set_property(&self, _: usize, value: &glib::Value, spec: &glib::ParamSpec) {
+            match spec.name() {
+                "each" => self.each.store(value.get().unwrap(), Ordering::Relaxed),
+                _ => *self.text.lock().unwrap() = value.get().unwrap(),
+            }
         }
 
-        fn property(&self, _: usize, _: &glib::ParamSpec) -> glib::Value {
-            self.text.lock().unwrap().to_value()
+        fn property(&self, _: usize, spec: &glib::ParamSpec) -> glib::Value {
+            match spec.name() {
+                "each" => self.each.load(Ordering::Relaxed).to_value(),
+                _ => self.text.lock().unwrap().to_value(),
+            }
         }
 
         fn constructed(&self) {

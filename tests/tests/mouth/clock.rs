@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -20,6 +20,7 @@ pub struct FastClock {
     clock: TestClock,
     over: Arc<AtomicBool>,
     running: Arc<AtomicBool>,
+    waiters: Arc<AtomicU32>,
     driver: Option<JoinHandle<()>>,
 }
 
@@ -30,12 +31,16 @@ impl FastClock {
         pipeline.use_clock(Some(&clock));
         let over = Arc::new(AtomicBool::new(false));
         let running = Arc::new(AtomicBool::new(false));
+        let waiters = Arc::new(AtomicU32::new(1));
         let (driven, stop, run) = (clock.clone(), over.clone(), running.clone());
+        let wanted = waiters.clone();
         let driver = thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 // Whoever waits for the earliest time is woken at just that time. The others get a moment to wait again,
                 // so that time does not run away from them.
-                if run.load(Ordering::Relaxed) {
+                if run.load(Ordering::Relaxed)
+                    && driven.peek_id_count() >= wanted.load(Ordering::Relaxed)
+                {
                     step(&driven);
                 }
                 thread::sleep(Duration::from_micros(50));
@@ -45,6 +50,7 @@ impl FastClock {
             clock,
             over,
             running,
+            waiters,
             driver: Some(driver),
         }
     }
@@ -52,6 +58,16 @@ impl FastClock {
     /// Time passes from now on.
     pub fn run(&self) {
         self.running.store(true, Ordering::Relaxed);
+    }
+
+    /// Time stands still.
+    pub fn stop(&self) {
+        self.running.store(false, Ordering::Relaxed);
+    }
+
+    /// Time passes only while so many wait for it: where that is everybody, nobody is ever late.
+    pub fn wait_for(&self, waiters: u32) {
+        self.waiters.store(waiters, Ordering::Relaxed);
     }
 
     /// Time passes by that much.

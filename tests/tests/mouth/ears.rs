@@ -2,11 +2,20 @@
 
 //! Who may interrupt the mouth, and what that changes elsewhere: nothing.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use gst::prelude::*;
 
-use crate::line::{self, Line, Story};
+use crate::{
+    clock::FastClock,
+    line::{self, Line, Story},
+};
 
 const LIVE: &str = "audiotestsrc is-live=true samplesperbuffer=441 ! testear name=ears";
 const MOUTH: &str = "ttssink name=mouth synthesizer=tonetts interrupted-by=ears \
@@ -277,32 +286,137 @@ fn handlers_are_gone_after_the_mouth_has_stopped() {
     line.expect("ttssink/interrupted");
 }
 
+/// How many buffers pass a pad.
+fn count(line: &Line, element: &str, pad: &str) -> Arc<AtomicU64> {
+    let pad = line.pipeline.by_name(element).unwrap().static_pad(pad);
+    let passed = Arc::new(AtomicU64::new(0));
+    let counter = passed.clone();
+    pad.unwrap()
+        .add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            gst::PadProbeReturn::Ok
+        });
+    passed
+}
+
+/// The recogniser writes faster than anybody speaks, and is held up for that; the ear before it is not.
 #[test]
-fn a_slow_mouth_holds_up_no_ear_that_drops_instead() {
-    // The recogniser's place: a leaky queue behind the ear, and a text queue that is full.
-    let mut line = Line::playing(&format!(
-        "{LIVE} ! tee name=t ! queue leaky=downstream ! fakesink \
-         appsrc name=text caps=text/x-raw,format=utf8 block=true max-bytes=100 ! {MOUTH} text-queue-size=100"
+fn an_ear_chain_that_blocks_for_ten_seconds_loses_no_buffer_and_delays_nothing() {
+    const MS: u64 = 1_000_000;
+    let text = "alpha, ".repeat(100);
+    for (each, text) in [("false", ""), ("true", text.as_str())] {
+        let mut line = Line::new(&format!(
+            "audiotestsrc name=nature is-live=true samplesperbuffer=441 ! testear name=ears \
+             ! queue name=between max-size-buffers=0 max-size-bytes=0 max-size-time=0 \
+             ! testscribe name=scribe each={each} text=\"{text}\" ! {MOUTH} text-queue-size=200"
+        ));
+        let blocks = each == "true";
+        let (made, read) = (
+            count(&line, "nature", "src"),
+            count(&line, "scribe", "sink"),
+        );
+        let clock = FastClock::of(&line.pipeline);
+        // The source and playout: time goes on only when both have done their work.
+        clock.wait_for(2);
+        clock.run();
+        line.play();
+        if !blocks {
+            line.say(&LONG.repeat(10));
+        }
+        line.expect("ttssink/word");
+        let begin = made.load(Ordering::Relaxed);
+        clock.pass(10 * gst::ClockTime::SECOND);
+        let ear = line.ear("ears");
+        let passed = ear.passed();
+        let heard = passed - begin;
+        assert!(
+            (999..=1_010).contains(&heard),
+            "{heard} buffers of 10 ms in 10 s"
+        );
+        let waiting = line.pipeline.by_name("between").unwrap();
+        let waiting = waiting.property::<u32>("current-level-buffers");
+        assert_eq!(waiting > 500, blocks, "{waiting}");
+
+        ear.hear("speech-onset");
+        let paused = line.expect("ttssink/paused");
+        let after =
+            |field| paused.get::<u64>(field).unwrap() - paused.get::<u64>("decided-at").unwrap();
+        assert!(after("left-at") <= 10 * MS, "{paused}");
+        assert!(after("sounds-until") <= 28 * MS, "lead and fade: {paused}");
+        ear.hear("speech-started");
+        line.expect("ttssink/interrupted");
+        ear.hear("speech-ended");
+        // What had to wait is discarded, and all that the ear has heard arrives.
+        let end = Instant::now() + line::PATIENCE;
+        while read.load(Ordering::Relaxed) < passed {
+            assert!(Instant::now() < end, "{read:?} of {passed}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // As soon as there is sound it is heard.
+        clock.stop();
+        std::thread::sleep(Duration::from_millis(20));
+        line.words();
+        let said = line.mouth.current_running_time().unwrap().nseconds();
+        line.say("first.");
+        while line.stat("queued") == 0 && line.stat("position") == 0 {
+            assert!(Instant::now() < end, "no sound");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        clock.run();
+        let first = line.expect_word("first");
+        let first = first.get::<u64>("running-time").unwrap();
+        assert!(first <= said + 20 * MS, "{first} {said}");
+        assert_eq!(made.load(Ordering::Relaxed).abs_diff(ear.passed()) / 2, 0);
+    }
+}
+
+#[test]
+fn a_story_that_an_ear_interrupts_ten_times_reaches_its_end() {
+    // Each interruption costs what the synthesizer holds, some 64 KiB.
+    let words: Vec<String> = (0..200_000).map(|n| format!("word{n}")).collect();
+    let story = Story::new(words.join(" ") + ".");
+    let mut line = Line::new(&format!(
+        "{LIVE} ! fakesink {} ! {MOUTH} after-interruption=continue text-queue-size=4096",
+        story.line()
     ));
-    let ear = line.ear("ears");
-    let source = line.pipeline.by_name("text").unwrap();
-    let source = source.downcast::<gst_app::AppSrc>().unwrap();
-    let feeder = source.clone();
-    let thread = std::thread::spawn(move || {
-        while feeder
-            .push_buffer(gst::Buffer::from_slice(LONG.repeat(40).into_bytes()))
-            .is_ok()
-        {}
+    let clock = FastClock::of(&line.pipeline);
+    clock.run();
+    line.play();
+    // The ear never ends, so the pipeline does not either.
+    let inside = line.mouth.downcast_ref::<gst::Bin>().unwrap().children();
+    let sink = inside
+        .iter()
+        .find(|child| child.name().starts_with("fakesink"));
+    let (tell, ended) = std::sync::mpsc::channel();
+    let pad = sink.unwrap().static_pad("sink").unwrap();
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if info
+            .event()
+            .is_some_and(|event| event.type_() == gst::EventType::Eos)
+        {
+            let _ = tell.send(());
+        }
+        gst::PadProbeReturn::Ok
     });
-    line.expect_word("bravo");
-    let before = ear.passed();
-    std::thread::sleep(Duration::from_millis(500));
-    let passed = ear.passed() - before;
-    assert!(passed >= 25, "{passed} buffers of 10 ms in 500 ms");
-    ear.hear("speech-onset");
-    line.expect("ttssink/interrupted");
-    line.pipeline.set_state(gst::State::Null).unwrap();
-    thread.join().unwrap();
+    let ear = line.ear("ears");
+    for n in 0..=10 {
+        line.words();
+        line.expect("ttssink/word");
+        if n == 10 {
+            line.mouth
+                .set_property_from_str("after-interruption", "discard");
+        }
+        ear.hear("speech-onset");
+        ear.hear("speech-started");
+        let told = line.expect("ttssink/interrupted");
+        assert_eq!(told.get::<&str>("reason").unwrap(), "onset-commit");
+        assert!(told.get::<u64>("position").unwrap() > 0, "{told}");
+        assert!(told.get::<u64>("unheard-characters").unwrap() > 0, "{told}");
+        ear.hear("speech-ended");
+    }
+    ended
+        .recv_timeout(line::PATIENCE)
+        .expect("the end of the story");
 }
 
 #[test]
