@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use duplex_proto::{WordMark, frames};
 use duplex_synthesis::Piece;
 
@@ -197,10 +197,13 @@ impl Framer {
     }
 }
 
+/// In one go, which is a copy on the machines that are in use.
 fn put(sound: &mut BytesMut, samples: &[i16]) {
-    sound.reserve(samples.len() * frames::SAMPLE_BYTES);
-    for sample in samples {
-        sound.put_i16_le(*sample);
+    let begin = sound.len();
+    sound.resize(begin + samples.len() * frames::SAMPLE_BYTES, 0);
+    let (out, _) = sound[begin..].as_chunks_mut::<{ frames::SAMPLE_BYTES }>();
+    for (out, sample) in out.iter_mut().zip(samples) {
+        *out = sample.to_le_bytes();
     }
 }
 

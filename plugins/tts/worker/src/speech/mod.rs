@@ -246,7 +246,11 @@ where
         self.frame(Frame::default(), true)
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Result<Poll<Option<AudioFrame>>, Status> {
+    fn poll(
+        &mut self,
+        now: Instant,
+        context: &mut Context<'_>,
+    ) -> Result<Poll<Option<AudioFrame>>, Status> {
         if self.state == State::Ended {
             return Ok(Poll::Ready(None));
         }
@@ -256,7 +260,6 @@ where
             return Ok(Poll::Ready(Some(self.end_marker())));
         }
         self.read(context)?;
-        let now = Instant::now();
         if wanted.paused {
             self.pace.pause(now);
             return Ok(Poll::Pending);
@@ -327,7 +330,7 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let began = Instant::now();
-        let result = self.poll(context);
+        let result = self.poll(began, context);
         self.metrics.computed(began.elapsed());
         match result {
             Ok(poll) => poll.map(|frame| frame.map(Ok)),
