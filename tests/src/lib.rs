@@ -4,7 +4,7 @@
 //!
 //! What several tests share: callers made of recorded speech ([`caller`]), the room between a
 //! loudspeaker and a microphone ([`room`]), sound devices without hardware ([`pulse`]), the built
-//! plugins ([`plugins`]), how a pipeline ends ([`ending`]), what a process uses ([`process`]), figures ([`measure`]) and the stacks
+//! plugins ([`plugins`]), how a pipeline ends ([`ending`]), what a process uses ([`process`]), load for workers ([`load`]), figures ([`measure`]) and the stacks
 //! of a test that hangs ([`watchdog`]).
 
 // Tests and benches speak to the person who runs them.
@@ -13,6 +13,7 @@
 pub mod caller;
 pub mod ending;
 pub mod inspect;
+pub mod load;
 pub mod measure;
 pub mod noise;
 pub mod plugins;
@@ -20,6 +21,7 @@ pub mod process;
 pub mod pulse;
 pub mod random;
 pub mod recordings;
+pub mod report;
 pub mod room;
 pub mod signal;
 pub mod speaking;

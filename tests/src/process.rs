@@ -58,7 +58,12 @@ pub fn pss_kib() -> u64 {
 
 /// Processor time of this process so far, in seconds.
 pub fn cpu_seconds() -> f64 {
-    let stat = of_self("stat");
+    cpu_seconds_of(std::process::id())
+}
+
+/// Processor time of a process so far, in seconds; 0 where it has ended.
+pub fn cpu_seconds_of(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name of the process may hold blanks; what follows its bracket does not.
     let fields: Vec<&str> = stat
         .rsplit(')')

@@ -12,13 +12,14 @@ mod line;
 mod many;
 mod monitor;
 mod onset;
-mod report;
 mod stop;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use duplex_tests::{measure, plugins};
-use report::Report;
+use duplex_tests::{
+    measure, plugins,
+    report::{self, Report},
+};
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,7 +4,6 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
     sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
@@ -191,12 +190,7 @@ fn endpoint(address: &Address, timeout: Duration) -> Result<Endpoint, String> {
         .map_err(|error| format!("TLS for {address} cannot be set up: {error}"))
 }
 
-fn open<'a>(
-    address: &'a Address,
-    endpoint: &'a Endpoint,
-) -> impl Future<Output = Result<Channel, String>> + 'a {
-    async move {
-        let opened = endpoint.connect().await;
-        opened.map_err(|error| of_connect(address, &error))
-    }
+async fn open(address: &Address, endpoint: &Endpoint) -> Result<Channel, String> {
+    let opened = endpoint.connect().await;
+    opened.map_err(|error| of_connect(address, &error))
 }

@@ -46,10 +46,7 @@ pub fn of_status(address: &Address, status: &Status) -> String {
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal
             if status.source().is_some() =>
         {
-            let told = status
-                .source()
-                .map(|cause| causes(cause))
-                .unwrap_or_default();
+            let told = status.source().map(causes).unwrap_or_default();
             if told.contains("keep-alive")
                 || told.contains("keepalive")
                 || told.contains("timed out")

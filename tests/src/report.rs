@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use duplex_tests::measure::{self, FLOOR_LIMIT_MS, Percentiles, Table};
+use crate::measure::{self, FLOOR_LIMIT_MS, Percentiles, Table};
 
 /// Collects rows and prints them.
 #[derive(Default)]
@@ -14,12 +14,17 @@ pub struct Report {
 
 /// One limit: which percentile, what it must and what it should be.
 pub struct Limit {
+    /// Which percentile.
     pub name: &'static str,
+    /// Takes it.
     pub of: fn(&Percentiles) -> f64,
+    /// It may be no more than this.
     pub must: f64,
+    /// It should be no more than this; NaN for nothing.
     pub aim: f64,
 }
 
+/// Of the median.
 pub fn p50(must: f64, aim: f64) -> Limit {
     Limit {
         name: "p50",
@@ -29,6 +34,7 @@ pub fn p50(must: f64, aim: f64) -> Limit {
     }
 }
 
+/// Of the 95th percentile.
 pub fn p95(must: f64, aim: f64) -> Limit {
     Limit {
         name: "p95",
@@ -38,6 +44,7 @@ pub fn p95(must: f64, aim: f64) -> Limit {
     }
 }
 
+/// Of the 99th percentile.
 pub fn p99(must: f64, aim: f64) -> Limit {
     Limit {
         name: "p99",
