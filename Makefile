@@ -66,9 +66,20 @@ run: setup-run build ## a long text is read, a caller speaks up, the mouth stops
 	    echo 'no sound device here: nothing is heard, out/heard.wav has it (QUIET=1 does the same elsewhere)'
 	    quiet=(--quiet)
 	fi
-	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${caller[@]}" \
-	    --heard out/heard.wav --timeline=out/timeline.txt --html out/barge-in.html \
-	    "$${quiet[@]}" $(if $(VOICE),voice=$(VOICE))
+	common=("$${caller[@]}" "$${quiet[@]}" $(if $(VOICE),voice=$(VOICE)))
+	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${common[@]}" \
+	    --heard out/heard.wav --timeline=out/timeline.txt --html out/barge-in.html
+	[ -z "$(MIC)" ] || exit 0
+	# Once more, with the voice in another process: a worker on a free port, for as long as it takes.
+	coproc worker { exec "$(TARGET)/debug/duplex-worker" --listen 127.0.0.1:0 2>out/worker.log; }
+	trap 'kill $$worker_PID 2>/dev/null || true' EXIT
+	IFS= read -r -t 20 listening <&"$${worker[0]}" ||
+	    { echo 'the worker does not start:'; cat out/worker.log; exit 1; } >&2
+	echo
+	echo "the same with the voice of a worker: duplex-worker, $$listening"
+	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/offload.yaml "$${common[@]}" \
+	    "worker=grpc://$${listening##* }" \
+	    --heard out/offload.wav --timeline=out/offload.txt --html out/offload.html
 
 test: setup-test ## build, lint and every test; prints the time and memory they took
 	@start=$$SECONDS
@@ -96,6 +107,7 @@ lint-only:
 
 bench: setup-test ## the tables of the README, with this machine's facts
 	@$(CARGO) bench -p duplex-tests --bench mouth
+	$(CARGO) bench -p duplex-tests --bench worker
 	if [ -e plugins/vad/benches ]; then $(CARGO) bench -p gst-plugin-duplexvad; fi
 
 # Where things go: your own folders, or those of PREFIX as this system's GStreamer has them below its own prefix.
