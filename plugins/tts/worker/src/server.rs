@@ -13,6 +13,7 @@ use tonic::{
     service::interceptor::InterceptedService,
     transport::{Certificate, Identity, Server, ServerTlsConfig},
 };
+use tonic_health::ServingStatus;
 
 use crate::{connections::Tracked, service::Service};
 
@@ -24,6 +25,15 @@ const CALLS_OF_A_CONNECTION: u32 = 4_096;
 
 /// A peer that is silent for so long is asked whether it is there, and has as long to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Longest time that a client may take to agree on keys.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How often it is looked, at the end, whether calls still run.
+const DRAINING: Duration = Duration::from_millis(20);
+
+/// How long connections may take to close once no call runs.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// How often idle sessions and models are looked for, at most.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -37,6 +47,29 @@ pub struct Tls {
     pub key: Vec<u8>,
     /// Who may have issued our clients' certificates; none asks them for none.
     pub client_ca: Option<Vec<u8>>,
+}
+
+impl Tls {
+    fn config(&self) -> ServerTlsConfig {
+        let config = ServerTlsConfig::new()
+            .identity(Identity::from_pem(&self.certificate, &self.key))
+            .timeout(HANDSHAKE);
+        match &self.client_ca {
+            Some(ca) => config.client_ca_root(Certificate::from_pem(ca)),
+            None => config,
+        }
+    }
+
+    /// Whether it can be served with; `Err` is a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let built = Server::builder().tls_config(self.config());
+        built.map(drop).map_err(|error| {
+            format!(
+                "the TLS certificate and key cannot be used: {}",
+                causes(&error)
+            )
+        })
+    }
 }
 
 /// How to serve.
@@ -81,7 +114,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-/// Serves until `ending` is done, then lets running calls end, for so long as they may.
+/// Serves until `ending` is done, then lets running calls end, for so long as they may. Whoever comes
+/// meanwhile is told so, by UNAVAILABLE and by the health service.
 pub async fn serve(
     listener: TcpListener,
     service: Service,
@@ -112,17 +146,10 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE));
     if let Some(tls) = &serving.tls {
-        let identity = Identity::from_pem(&tls.certificate, &tls.key);
-        let mut config = ServerTlsConfig::new().identity(identity);
-        if let Some(ca) = &tls.client_ca {
-            config = config.client_ca_root(Certificate::from_pem(ca));
-        }
-        server = server.tls_config(config).map_err(|error| {
-            format!(
-                "the TLS certificate or key cannot be used: {}",
-                causes(&error)
-            )
-        })?;
+        tls.check()?;
+        server = server
+            .tls_config(tls.config())
+            .map_err(|error| causes(&error))?;
     }
     let tts = TtsServiceServer::new(service.clone()).max_decoding_message_size(LONGEST_MESSAGE);
     let tts = InterceptedService::new(tts, key_check(serving.api_key.clone()));
@@ -139,6 +166,8 @@ pub async fn serve(
     tokio::pin!(served, ending);
     let mut stop = Some(stop);
     let mut deadline: Option<Instant> = None;
+    let mut ended = false;
+    let mut draining = tokio::time::interval(DRAINING);
     let mut housekeeping = tokio::time::interval(HOUSEKEEPING.min(serving.evict_interval));
     let mut evicted = Instant::now();
     loop {
@@ -152,15 +181,29 @@ pub async fn serve(
             result = &mut served => {
                 return result.map_err(|error| format!("serving failed: {}", causes(&error)));
             }
-            () = &mut ending, if stop.is_some() => {
-                tracing::info!(calls = service.sessions().calls(), "shutting down");
+            () = &mut ending, if !ended => {
                 service.close();
                 health.set_not_serving::<TtsServiceServer<Service>>().await;
+                health.set_service_status("", ServingStatus::NotServing).await;
+                tracing::info!(calls = service.sessions().calls(), "shutting down");
                 deadline = Some(Instant::now() + serving.drain);
-                stop = None;
+                ended = true;
+                // Not once for each time that it was not looked.
+                draining.reset();
+            }
+            _ = draining.tick(), if ended && stop.is_some() => {
+                if service.sessions().calls() == 0 {
+                    // Idle connections are closed, and their clients told to go elsewhere.
+                    stop = None;
+                    let closing = Instant::now() + CLOSING;
+                    deadline = deadline.map(|deadline| deadline.min(closing));
+                }
             }
             () = out_of_time => {
-                tracing::warn!(calls = service.sessions().calls(), "calls are cut off");
+                let calls = service.sessions().calls();
+                if calls > 0 {
+                    tracing::warn!(calls, "calls are cut off");
+                }
                 return Ok(());
             }
             Some(connection) = departures.recv() => {

@@ -145,6 +145,8 @@ impl Service {
         let Some(first) = input.message().await? else {
             return Err(Status::ok("no text"));
         };
+        // The first text may have been long in coming.
+        self.is_open()?;
         if first.session_id.is_empty() {
             return Err(Status::invalid_argument("Missing session_id"));
         }
@@ -159,6 +161,7 @@ impl Service {
         }
         let call = Arc::new(Call::new(first.utterance_id.clone()));
         session.begin(call.clone(), self.sessions().limits().calls, by)?;
+        tracing::debug!(session_id = %session.id, utterance_id = %call.utterance_id, "utterance begun");
         let opened = self.open(&session, &call, shape, from_word);
         let begun = opened.and_then(|opening| Speech::new(opening, &first, input));
         if begun.is_err() {
