@@ -16,6 +16,7 @@
 //! threads. Engines may have threads of their own.
 
 pub mod call;
+pub mod config;
 pub mod connections;
 pub mod metrics;
 pub mod models;
