@@ -4,7 +4,7 @@
 //!
 //! What several tests share: callers made of recorded speech ([`caller`]), the room between a
 //! loudspeaker and a microphone ([`room`]), sound devices without hardware ([`pulse`]), the built
-//! plugins ([`plugins`]), how a pipeline ends ([`ending`]), what a process uses ([`process`]), load for workers ([`load`]), figures ([`measure`]) and the stacks
+//! plugins ([`plugins`]), how a pipeline ends ([`ending`]), what a process uses ([`process`]), load for workers ([`load`]), figures ([`measure`]), the workspace ([`workspace`]) and the stacks
 //! of a test that hangs ([`watchdog`]).
 
 // Tests and benches speak to the person who runs them.
@@ -28,3 +28,4 @@ pub mod speaking;
 pub mod standins;
 pub mod tonetts;
 pub mod watchdog;
+pub mod workspace;

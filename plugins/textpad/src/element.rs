@@ -84,7 +84,7 @@ pub fn change_state<T: Host>(
 ///         category: "tones",
 ///         long_name: "Tone synthesizer",
 ///         description: "Sounds each word as a pitch of its own",
-///         author: "The gst-duplex developers",
+///         author: "gst-duplex developers",
 ///     }
 ///
 ///     /// What the plugin adds: its engine, and own properties where it has any.

@@ -46,7 +46,7 @@ duplex_textpad::text_to_audio_element! {
     long_name: "eSpeak NG speech synthesizer",
     description: "Speaks text with eSpeak NG in more than a hundred languages, in process and without a download; for example: \
         filesrc location=story.txt ! text/x-raw,format=utf8 ! espeaktts ! autoaudiosink",
-    author: "The gst-duplex developers",
+    author: "gst-duplex developers",
 }
 
 /// What this plugin adds: its engine.

@@ -226,7 +226,7 @@ impl ElementImpl for Vad {
                  signals, messages and serialized events for onset, start, cancellation and end. \
                  Example: gst-launch-1.0 -m filesrc location=caller.wav ! wavparse ! vad ! \
                  fakesink",
-                "The gst-duplex developers",
+                "gst-duplex developers",
             )
         });
         Some(&METADATA)

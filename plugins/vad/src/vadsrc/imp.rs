@@ -256,7 +256,7 @@ impl ElementImpl for VadSrc {
                 "Source/Audio",
                 "Hears a microphone, a file or a remote caller, always live, and finds speech in \
                  it. Example: gst-launch-1.0 -m vadsrc ! fakesink",
-                "The gst-duplex developers",
+                "gst-duplex developers",
             )
         });
         Some(&METADATA)

@@ -171,7 +171,7 @@ impl ElementImpl for Playout {
                 "Speech playout",
                 "Filter/Audio",
                 "Paces speech on the clock, fills the pauses and stops at once",
-                "gst-duplex",
+                "gst-duplex developers",
             )
         });
         Some(&*METADATA)

@@ -435,7 +435,7 @@ impl ElementImpl for Intake {
                 "Intake of vadsrc",
                 "Filter/Audio",
                 "Paces files on the clock and sends silence while there is no caller",
-                "The gst-duplex developers",
+                "gst-duplex developers",
             )
         });
         Some(&METADATA)
