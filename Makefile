@@ -153,10 +153,10 @@ install-files:
 	@$(FOLDERS)
 	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/gst-duplex/pipelines" "$(DESTDIR)$$share/doc/gst-duplex"
 	install -m 644 "$$built"/libgst*.so "$(DESTDIR)$$plugins"
-	install -m 755 "$$built/duplex" "$(DESTDIR)$$bin"
+	install -m 755 "$$built/duplex" "$$built/duplex-worker" "$(DESTDIR)$$bin"
 	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/schema.json "$(DESTDIR)$$share/gst-duplex/pipelines"
 	install -m 644 LICENSE-* "$(DESTDIR)$$share/doc/gst-duplex"
-	echo "plugins in $$plugins, duplex in $$bin, pipelines in $$share/gst-duplex/pipelines"
+	echo "plugins in $$plugins, duplex and duplex-worker in $$bin, pipelines in $$share/gst-duplex/pipelines"
 	if [ -n "$(PREFIX)" ] && [ "$$plugins" != "$$(pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || true)" ]; then
 	    echo 'GStreamer does not look there by itself. Put this line into ~/.profile, and type it now:'
 	    echo "    export GST_PLUGIN_PATH=\"$$plugins\$${GST_PLUGIN_PATH:+:\$$GST_PLUGIN_PATH}\""

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use duplex_tests::plugins;
+use duplex_tests::{plugins, workspace};
 
 // ---- .ci/setup on machines that lack something --------------------------------------------------
 
@@ -173,11 +173,17 @@ fn below(folder: &Path) -> BTreeSet<String> {
 
 /// What is installed wherever it goes: plugins, the command, descriptions, licences.
 fn installed(plugins_in: &str, bin: &str, share: &str) -> BTreeSet<String> {
-    let mut files: BTreeSet<String> = plugins::FILES
+    let mut files: BTreeSet<String> = workspace::shipped()
         .iter()
-        .map(|file| format!("{plugins_in}/{file}"))
+        .map(|file| {
+            let folder = if file.ends_with(".so") {
+                plugins_in
+            } else {
+                bin
+            };
+            format!("{folder}/{file}")
+        })
         .collect();
-    files.insert(format!("{bin}/duplex"));
     for licence in [
         "LICENSE-MPL-2.0",
         "LICENSE-GPL-3.0",
