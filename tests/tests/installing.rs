@@ -2,7 +2,13 @@
 
 //! What a fresh machine is asked for, and where things go: .ci/setup, make and meson.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use duplex_tests::{plugins, workspace};
 
@@ -160,6 +166,12 @@ fn make() -> Command {
     make
 }
 
+/// Cargo may put what it has built anew in its place while meson asks it to build: who copies from there waits.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Every file below a folder, by its path from there.
 fn below(folder: &Path) -> BTreeSet<String> {
     let told = plugins::succeeds(
@@ -215,6 +227,7 @@ fn plugins_dir() -> String {
 
 #[test]
 fn make_installs_everything_and_says_what_is_missing() {
+    let _turn = one_at_a_time();
     let folder = plugins::temporary("install").unwrap();
     let dest = format!("DESTDIR={}", folder.display());
     let everybody = plugins_dir();
@@ -318,6 +331,7 @@ fn make_run_sees_sound_where_it_can_be_used() {
 /// Meson sets up, builds and installs: what cargo has built already is not built again.
 #[test]
 fn meson_builds_and_installs_everything() {
+    let _turn = one_at_a_time();
     let folder = plugins::temporary("meson").unwrap();
     let (build, to) = (folder.join("build"), folder.join("to"));
     let meson = |arguments: &[&str]| {
