@@ -151,12 +151,13 @@ build-install: setup-run
 .PHONY: install-files
 install-files:
 	@$(FOLDERS)
-	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/gst-duplex/pipelines" "$(DESTDIR)$$share/doc/gst-duplex"
+	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/gst-duplex/pipelines" "$(DESTDIR)$$share/gst-duplex/configs" "$(DESTDIR)$$share/doc/gst-duplex"
 	install -m 644 "$$built"/libgst*.so "$(DESTDIR)$$plugins"
 	install -m 755 "$$built/duplex" "$$built/duplex-worker" "$(DESTDIR)$$bin"
 	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/schema.json "$(DESTDIR)$$share/gst-duplex/pipelines"
+	install -m 644 configs/* "$(DESTDIR)$$share/gst-duplex/configs"
 	install -m 644 LICENSE-* "$(DESTDIR)$$share/doc/gst-duplex"
-	echo "plugins in $$plugins, duplex and duplex-worker in $$bin, pipelines in $$share/gst-duplex/pipelines"
+	echo "plugins in $$plugins, duplex and duplex-worker in $$bin, pipelines and configs in $$share/gst-duplex"
 	if [ -n "$(PREFIX)" ] && [ "$$plugins" != "$$(pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || true)" ]; then
 	    echo 'GStreamer does not look there by itself. Put this line into ~/.profile, and type it now:'
 	    echo "    export GST_PLUGIN_PATH=\"$$plugins\$${GST_PLUGIN_PATH:+:\$$GST_PLUGIN_PATH}\""
@@ -167,4 +168,4 @@ install-files:
 	fi
 	echo 'try: gst-inspect-1.0 ttssink'
 
-install: can-install build-install install-files ## plugins, the duplex command and pipelines, for you or PREFIX
+install: can-install build-install install-files ## plugins, duplex, duplex-worker, pipelines and configs, for you or PREFIX

@@ -183,7 +183,7 @@ fn below(folder: &Path) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// What is installed wherever it goes: plugins, the command, descriptions, licences.
+/// What is installed wherever it goes: plugins, commands, descriptions, configurations, licences.
 fn installed(plugins_in: &str, bin: &str, share: &str) -> BTreeSet<String> {
     let mut files: BTreeSet<String> = workspace::shipped()
         .iter()
@@ -203,13 +203,15 @@ fn installed(plugins_in: &str, bin: &str, share: &str) -> BTreeSet<String> {
     ] {
         files.insert(format!("{share}/doc/gst-duplex/{licence}"));
     }
-    let kept = fs::read_dir(plugins::source().join("pipelines")).unwrap();
-    for path in kept
-        .map(|entry| entry.unwrap().path())
-        .filter(|p| p.is_file())
-    {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        files.insert(format!("{share}/gst-duplex/pipelines/{name}"));
+    for room in ["pipelines", "configs"] {
+        let kept = fs::read_dir(plugins::source().join(room)).unwrap();
+        for path in kept
+            .map(|entry| entry.unwrap().path())
+            .filter(|p| p.is_file())
+        {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            files.insert(format!("{share}/gst-duplex/{room}/{name}"));
+        }
     }
     files
 }

@@ -6,10 +6,12 @@
 
 use std::{
     fs,
+    net::TcpListener,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::{Command, Output},
-    time::Duration,
+    process::{Child, Command, Output, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use duplex_tests::{inspect, plugins, pulse::Pulse, signal, watchdog::Watchdog};
@@ -84,6 +86,16 @@ impl Desk<'_> {
         output
     }
 
+    /// Types a line that ends with `&`.
+    fn leaves(&self, line: &str, folder: &Path) -> Background {
+        println!("$ {line} &");
+        let mut shell = Command::new("bash");
+        // The process is to be the worker's, not the shell's.
+        shell.args(["-c", &format!("exec env {line}")]);
+        self.environment(&mut shell);
+        Background::start(shell, folder)
+    }
+
     fn environment(&self, command: &mut Command) {
         let home = std::env::var("HOME").unwrap_or_default();
         let or = |name: &str, folder: &str| {
@@ -107,6 +119,65 @@ impl Desk<'_> {
             .env_remove("MFLAGS")
             // A release build takes minutes and shows nothing more here.
             .env("PROFILE", "dev");
+    }
+}
+
+/// Where a worker listens unless told otherwise, and where all examples look for it: for one test at a time.
+static PORT: Mutex<()> = Mutex::new(());
+const ADDRESS: &str = "127.0.0.1:7001";
+
+/// A worker in the background, as `duplex-worker &` leaves it.
+struct Background {
+    worker: Child,
+    _port: MutexGuard<'static, ()>,
+}
+
+impl Background {
+    /// Starts it, and returns once it serves.
+    fn start(mut command: Command, folder: &Path) -> Self {
+        let port = PORT.lock().unwrap_or_else(PoisonError::into_inner);
+        // Other checkouts of this machine may be tested at the same time.
+        let limit = Instant::now() + Duration::from_secs(300);
+        while TcpListener::bind(ADDRESS).is_err() {
+            assert!(Instant::now() < limit, "somebody else listens on {ADDRESS}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let output = folder.join("worker.log");
+        let file = fs::File::create(&output).unwrap();
+        command
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file);
+        let worker = command.spawn().unwrap();
+        let started = Self {
+            worker,
+            _port: port,
+        };
+        let limit = Instant::now() + Duration::from_secs(30);
+        loop {
+            let told = fs::read_to_string(&output).unwrap();
+            if told.lines().any(|line| line.starts_with("listening on ")) {
+                return started;
+            }
+            assert!(Instant::now() < limit, "{told}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// `kill %1`: it ends well.
+    fn end(mut self) {
+        let pid = self.worker.id().to_string();
+        plugins::succeeds(Command::new("kill").arg(pid));
+        let status = self.worker.wait().unwrap();
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.worker.kill();
+        let _ = self.worker.wait();
     }
 }
 
@@ -207,9 +278,18 @@ fn every_command_works_in_a_clean_clone() {
     assert!(opening.contains("interrupted-by=ears"), "{opening}");
     commands.push(format!("{opening} # Ctrl-C"));
     assert!(commands.len() > 12, "{commands:?}");
+    let mut background = None;
     for command in &commands {
         // This is what runs just now.
         if command == "make test" {
+            continue;
+        }
+        if let Some(command) = command.strip_suffix(" &") {
+            background = Some(desk.leaves(command, &clean));
+            continue;
+        }
+        if command == "kill %1" {
+            background.take().expect("nothing to end").end();
             continue;
         }
         let limit = Duration::from_secs(if command.starts_with("make") { 900 } else { 90 });
@@ -254,6 +334,9 @@ fn every_command_works_in_a_clean_clone() {
     assert!((seconds(&clean.join("heard.wav")) - normal).abs() < 0.5);
     assert!(seconds(&clean.join("speech.wav")) > 0.7);
     assert!(seconds(&clean.join("hello.wav")) > 0.4);
+    // Through workers; the far one speaks as the near engine does.
+    assert!(background.is_none() && seconds(&clean.join("french.wav")) > 2.0);
+    assert!((seconds(&clean.join("far.wav")) - normal).abs() < 0.5);
 }
 
 /// Code that the README shows is code that a test compiles and runs.
@@ -360,6 +443,8 @@ fn every_line_in_the_documentation_of_elements_runs() {
         fs::copy(caller, folder.join(name)).unwrap();
     }
     let pulse = Pulse::start().unwrap();
+    let worker = Command::new(plugins::built("duplex-worker"));
+    let worker = Background::start(worker, &folder);
     let mut sources = Vec::new();
     walk(&plugins::source().join("plugins"), &mut sources);
     let mut ran = 0;
@@ -381,9 +466,10 @@ fn every_line_in_the_documentation_of_elements_runs() {
         }
     }
     assert!(
-        ran >= 4,
+        ran >= 5,
         "only {ran} lines are documented: one for each element at least"
     );
+    worker.end();
     fs::remove_dir_all(folder).unwrap();
 }
 
