@@ -106,9 +106,16 @@ lint-only:
 	fi
 
 bench: setup-test ## the tables of the README, with this machine's facts
-	@$(CARGO) bench -p duplex-tests --bench mouth
+	@.ci/setup bench
+	$(CARGO) bench -p duplex-tests --bench mouth
 	$(CARGO) bench -p duplex-tests --bench worker
-	if [ -e plugins/vad/benches ]; then $(CARGO) bench -p gst-plugin-duplexvad; fi
+	# ONNX Runtime, to compare with: in a folder of its own, once.
+	python="$(TARGET)/onnxruntime/bin/python"
+	if ! "$$python" -c 'import numpy, onnxruntime' 2>/dev/null; then
+	    python3 -m venv "$(TARGET)/onnxruntime" && "$$python" -m pip install --quiet numpy onnxruntime \
+	        || echo 'NOT INSTALLED: numpy and onnxruntime (pip); the row of ONNX Runtime will be missing'
+	fi
+	PYTHON="$$python" $(CARGO) bench -p gst-plugin-duplexvad
 
 # Where things go: your own folders, or those of PREFIX as this system's GStreamer has them below its own prefix.
 define FOLDERS

@@ -53,6 +53,8 @@ pub struct Plan {
     pub noise: Noise,
     /// Level of the speech over that of the noise, in dB (both RMS, pauses left out).
     pub snr_db: f64,
+    /// Whose voices [`Noise::Babble`] is made of; where there are none, those of `speech`.
+    pub babble: Vec<Recording>,
     /// RMS of speech, in dBFS.
     pub speech_db: f64,
     /// When each recording's *speech* begins.
@@ -72,6 +74,7 @@ impl Plan {
             length,
             noise: Noise::Pink,
             snr_db: 20.0,
+            babble: Vec::new(),
             speech_db: -26.0,
             speech: Vec::new(),
             coughs: Vec::new(),
@@ -103,7 +106,10 @@ impl Plan {
         let mut random = Random::new(self.seed);
         let length = samples(self.length);
         let level = f64::from(signal::from_db(self.speech_db));
-        let speakers: Vec<Recording> = self.speech.iter().map(|(_, r)| r.clone()).collect();
+        let mut speakers = self.babble.clone();
+        if speakers.is_empty() {
+            speakers = self.speech.iter().map(|(_, r)| r.clone()).collect();
+        }
         let noise_level = level * f64::from(signal::from_db(-self.snr_db));
         let mut all = self
             .noise

@@ -16,6 +16,7 @@ pub mod inspect;
 pub mod load;
 pub mod measure;
 pub mod noise;
+pub mod onsets;
 pub mod plugins;
 pub mod process;
 pub mod pulse;

@@ -21,13 +21,24 @@ pub enum Noise {
     Hum,
     /// A click every half second or so.
     Clicks,
+    /// Somebody types: bursts of some keys a second.
+    Keys,
+    /// Somebody knocks on the table, two or three times every few seconds.
+    Knocks,
     /// Many people at once, none to be understood; needs recordings.
     Babble,
 }
 
 impl Noise {
     /// All that do without recordings.
-    pub const MADE: [Noise; 4] = [Noise::White, Noise::Pink, Noise::Hum, Noise::Clicks];
+    pub const MADE: [Noise; 6] = [
+        Noise::White,
+        Noise::Pink,
+        Noise::Hum,
+        Noise::Clicks,
+        Noise::Keys,
+        Noise::Knocks,
+    ];
 
     /// `length` samples at [`RATE`] with an RMS of `level`. `speakers` are only used by
     /// [`Noise::Babble`], which falls back on pink noise where there are none.
@@ -44,6 +55,8 @@ impl Noise {
             Noise::Pink => pink(length, random),
             Noise::Hum => hum(length, random),
             Noise::Clicks => clicks(length, random),
+            Noise::Keys => keys(length, random),
+            Noise::Knocks => knocks(length, random),
             Noise::Babble if speakers.is_empty() => pink(length, random),
             Noise::Babble => babble(length, random, speakers),
         };
@@ -113,6 +126,72 @@ fn clicks(length: usize, random: &mut Random) -> Vec<f32> {
             .collect();
         signal::add(&mut samples, &click, at as usize);
     }
+}
+
+/// Words of three to nine keys. A key is struck and, some 80 ms later and softer, let go: each a
+/// burst of 12 ms around 2 to 4 kHz.
+fn keys(length: usize, random: &mut Random) -> Vec<f32> {
+    let mut samples = faint(length, random);
+    let mut at = 0.2;
+    while at < length as f64 / f64::from(RATE) {
+        for _ in 0..3 + random.below(7) {
+            for (after, level) in [(0.0, 1.0), (random.between(0.06, 0.1), 0.5)] {
+                let hz = random.between(2000.0, 4000.0);
+                let key = burst(0.012, 0.003, hz, 2500.0, level, random);
+                signal::add(
+                    &mut samples,
+                    &key,
+                    ((at + after) * f64::from(RATE)) as usize,
+                );
+            }
+            at += random.between(0.09, 0.22);
+        }
+        at += random.between(0.4, 1.5);
+    }
+    samples
+}
+
+/// Two or three knocks of 60 ms around 200 Hz.
+fn knocks(length: usize, random: &mut Random) -> Vec<f32> {
+    let mut samples = faint(length, random);
+    let mut at = 0.5;
+    while at < length as f64 / f64::from(RATE) {
+        for _ in 0..2 + random.below(2) {
+            let hz = random.between(150.0, 300.0);
+            let knock = burst(0.06, 0.012, hz, 120.0, 1.0, random);
+            signal::add(&mut samples, &knock, (at * f64::from(RATE)) as usize);
+            at += random.between(0.15, 0.3);
+        }
+        at += random.between(2.0, 4.0);
+    }
+    samples
+}
+
+fn faint(length: usize, random: &mut Random) -> Vec<f32> {
+    (0..length)
+        .map(|_| (0.002 * random.normal()) as f32)
+        .collect()
+}
+
+/// `seconds` of noise around `hz` that has died away to a third after `decay` seconds.
+fn burst(
+    seconds: f64,
+    decay: f64,
+    hz: f64,
+    width: f64,
+    level: f64,
+    random: &mut Random,
+) -> Vec<f32> {
+    let mut body = Resonance::new(hz, width);
+    let mut samples: Vec<f32> = (0..(seconds * f64::from(RATE)) as usize)
+        .map(|n| {
+            let t = n as f64 / f64::from(RATE);
+            body.step(random.normal() * (-t / decay).exp()) as f32
+        })
+        .collect();
+    let loudest = samples.iter().fold(0.0f32, |max, s| max.max(s.abs()));
+    signal::scale(&mut samples, level as f32 / loudest);
+    samples
 }
 
 /// Twelve voices at random places, played backwards: the spectrum and rhythm of speech without a

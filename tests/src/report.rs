@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use crate::measure::{self, FLOOR_LIMIT_MS, Percentiles, Table};
 
 /// Collects rows and prints them.
@@ -102,21 +103,56 @@ impl Report {
         ]);
     }
 
+    /// Marks the latest row.
+    pub fn mark(&mut self, mark: &str) {
+        if let Some(row) = self.rows.last_mut() {
+            row[3].insert_str(0, mark);
+            println!("  {mark}");
+        }
+    }
+
     fn push(&mut self, row: [String; 4]) {
         println!("{}: {}", row[0], row[3]);
         self.rows.push(row);
     }
 
-    /// What bare timers do now: `sleepers` of them, each 10 ms. To be called just before and just
-    /// after what is on the clock. True where the machine was quiet enough to judge.
-    pub fn floor(&mut self, when: &str, sleepers: usize) -> bool {
+    /// Runs `measure` between two looks at what bare timers do: `sleepers` of them, each 10 ms. Where
+    /// the machine was not quiet enough to judge it measures once more, and keeps that; where it was
+    /// not then either, each of the rows says so.
+    pub fn on_the_clock(
+        &mut self,
+        what: &str,
+        sleepers: usize,
+        mut measure: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let first = self.rows.len();
+        let mut once = |report: &mut Self| -> Result<bool> {
+            let before = report.floor(&format!("before {what}"), sleepers);
+            measure(report)?;
+            Ok(report.floor(&format!("after {what}"), sleepers) && before)
+        };
+        if once(self)? {
+            return Ok(());
+        }
+        println!("{what}: the machine was not quiet, once more");
+        self.rows.truncate(first);
+        if once(self)? {
+            return Ok(());
+        }
+        for row in &mut self.rows[first..] {
+            row[3] = format!("NOT QUIET, twice: {}", row[3]);
+        }
+        Ok(())
+    }
+
+    /// What bare timers do now. True where the machine was quiet enough to judge.
+    fn floor(&mut self, when: &str, sleepers: usize) -> bool {
         let floor = measure::floor(sleepers, Duration::from_millis(10), Duration::from_secs(2));
         let pressure = measure::pressure().map_or("?".into(), |p| format!("{p:.0} %"));
         let quiet = floor.p99 <= FLOOR_LIMIT_MS;
-        let mark = if quiet { "" } else { "NOT QUIET: " };
         self.note(
             &format!("  floor {when}: {sleepers} timers of 10 ms"),
-            format!("{mark}{floor} ms, CPU pressure {pressure}"),
+            format!("{floor} ms, CPU pressure {pressure}"),
         );
         quiet
     }

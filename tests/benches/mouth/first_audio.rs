@@ -25,7 +25,10 @@ fn long() -> String {
 }
 
 pub fn measure(report: &mut Report, trials: usize) -> Result<()> {
-    report.floor("before first audio", 1);
+    report.on_the_clock("first audio", 1, |report| first_audio(report, trials))
+}
+
+fn first_audio(report: &mut Report, trials: usize) -> Result<()> {
     let mouth = Mouth::new()?;
     mouth.play()?;
     let mut random = Random::new(7);
@@ -61,7 +64,6 @@ pub fn measure(report: &mut Report, trials: usize) -> Result<()> {
         0.5,
         0.0,
     );
-    report.floor("after first audio", 1);
     Ok(())
 }
 

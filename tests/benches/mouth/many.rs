@@ -23,7 +23,9 @@ const WARM_UP: Duration = Duration::from_secs(5);
 pub fn measure(report: &mut Report, counts: &[usize], seconds: u64) -> Result<()> {
     one_more(report)?;
     for count in counts {
-        speaking(report, *count, seconds)?;
+        report.on_the_clock(&format!("{count} pipelines"), *count, |report| {
+            speaking(report, *count, seconds)
+        })?;
     }
     Ok(())
 }
@@ -144,7 +146,6 @@ fn stop(pipelines: Vec<Speaker>) -> Result<()> {
 }
 
 fn speaking(report: &mut Report, count: usize, seconds: u64) -> Result<()> {
-    report.floor(&format!("before {count} pipelines"), count);
     let lateness = Arc::new(Lateness::new());
     let mut pipelines = Vec::new();
     for n in 0..count {
@@ -180,7 +181,6 @@ fn speaking(report: &mut Report, count: usize, seconds: u64) -> Result<()> {
     report.single(&format!("  {count}: underruns"), "", more as f64, 0.0, 0.0);
     report.note(&format!("  {count}: processor"), format!("{cpu:.2} cores"));
     stop(pipelines)?;
-    report.floor(&format!("after {count} pipelines"), count);
     Ok(())
 }
 

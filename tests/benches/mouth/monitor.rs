@@ -29,7 +29,10 @@ const TEXT: &str = "one of the many things that a voice can say without a pause 
 /// Starts the server and this program once more, with the server in its environment: a process
 /// does not change its own.
 pub fn measure(report: &mut Report, trials: usize) -> Result<()> {
-    report.floor("before the monitor", 1);
+    report.on_the_clock("the monitor", 1, |report| heard(report, trials))
+}
+
+fn heard(report: &mut Report, trials: usize) -> Result<()> {
     let pulse = Pulse::start()?;
     let rows = [
         (
@@ -55,7 +58,6 @@ pub fn measure(report: &mut Report, trials: usize) -> Result<()> {
             .collect();
         report.row(row, "ms", &Percentiles::of(&figures), &[p95(100.0, 60.0)]);
     }
-    report.floor("after the monitor", 1);
     Ok(())
 }
 

@@ -22,7 +22,10 @@ const TEXT: &str = "one of the many things that a voice can say without a pause 
     and on and on while nobody wants to hear any of it at all and so it goes on some more";
 
 pub fn measure(report: &mut Report, trials: usize) -> Result<()> {
-    report.floor("before the stops", 1);
+    report.on_the_clock("the stops", 1, |report| stops(report, trials))
+}
+
+fn stops(report: &mut Report, trials: usize) -> Result<()> {
     let mouth = Mouth::new()?;
     let ear = ear(&mouth)?;
     mouth.element.set_property("interrupter", &ear);
@@ -47,7 +50,6 @@ pub fn measure(report: &mut Report, trials: usize) -> Result<()> {
         &Percentiles::of(&sounds),
         &[p99(lead + 20.0, 30.0)],
     );
-    report.floor("after the stops", 1);
     Ok(())
 }
 
