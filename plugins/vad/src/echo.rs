@@ -17,6 +17,9 @@
 //! correlate at one delay for several rounds running. A caller who talks over the agent does
 //! not correlate, and so cannot lower the estimate and deafen the ear to himself.
 
+mod gain;
+
+use self::gain::Gain;
 use crate::segmenter::MS;
 
 /// Length of one cell of the level histories.
@@ -102,6 +105,12 @@ impl Levels {
         }
     }
 
+    /// Mean square of a cell.
+    fn power(&self, slot: u64) -> f64 {
+        let cell = self.cells[slot as usize % CELLS];
+        if cell.0 == slot { cell.1 } else { 0.0 }
+    }
+
     /// Level of a cell in dB.
     fn db(&self, slot: u64) -> f32 {
         let cell = self.cells[slot as usize % CELLS];
@@ -152,6 +161,8 @@ pub struct EchoGate {
     return_loss: f32,
     /// Rounds left of [`QUICK`].
     quick_rounds: u32,
+    /// What an echo too faint to be heard can be at most.
+    gain: Gain,
     /// The delay (in cells) at which the envelopes correlate, and for how many rounds they have.
     candidate: Option<(usize, u32)>,
     /// The delay that has proved itself, and for how many rounds more it is believed.
@@ -175,6 +186,7 @@ impl EchoGate {
             margin: MARGIN,
             return_loss: START,
             quick_rounds: QUICK,
+            gain: Gain::new(),
             candidate: None,
             delay: None,
         }
@@ -206,6 +218,9 @@ impl EchoGate {
         self.near_end = end;
         let complete = end / CELL;
         if complete >= self.seen + ROUND as u64 {
+            if !speaking {
+                self.weigh(self.seen.max(complete - ROUND as u64), complete);
+            }
             self.seen = complete;
             self.learn(complete, speaking);
         }
@@ -242,6 +257,7 @@ impl EchoGate {
     pub fn reset(&mut self) {
         self.far.clear();
         self.near.clear();
+        self.gain = Gain::new();
         self.near_end = 0;
         self.seen = 0;
         self.candidate = None;
@@ -263,6 +279,19 @@ impl EchoGate {
             let faded = DECAY * fresh.saturating_sub(slot) as f32;
             max.max(self.far.db(slot) - faded)
         })
+    }
+
+    /// Takes cells into [`Gain`] where the far end plays, or did within the longest delay.
+    fn weigh(&mut self, from: u64, to: u64) {
+        for slot in from.max(DELAYS as u64)..to {
+            let oldest = slot - DELAYS as u64 + 1;
+            if self.near.known(slot) && self.far.max(oldest, slot) > PLAYING + 10.0 {
+                let far = &self.far;
+                self.gain.take(self.near.power(slot), |delay| {
+                    far.power(slot - delay as u64)
+                });
+            }
+        }
     }
 
     /// One round of learning over the window that ends before cell `end`.
@@ -354,7 +383,10 @@ impl EchoGate {
         let below = &mut below[..n];
         below.sort_unstable_by(f32::total_cmp);
         // The louder echoes decide, not the average one.
-        let loss = below[n / 8];
+        let mut loss = below[n / 8];
+        if !follows && let Some(least) = self.gain.least_loss() {
+            loss = loss.max(least);
+        }
         let step = loss - self.return_loss;
         if step > 0.0 {
             if !follows && !heard_out {
@@ -561,6 +593,53 @@ mod tests {
                         );
                     }
                 }
+            }
+        }
+    }
+
+    /// Steady noise, and nothing comes back: the gate must ask for no more than the noise, at any
+    /// time, or it would be a demand for a signal-to-noise ratio.
+    #[test]
+    fn without_an_echo_noise_is_no_reason_to_close() {
+        for noise in [-36.0, -46.0] {
+            let mut gate = EchoGate::new();
+            // As much as the level of pink noise differs from cell to cell.
+            let near = |n: u64| power(noise + (envelope(13 * n, 5) + 25.0) / 15.0);
+            let mut closed = 0;
+            for second in 0..60 {
+                run(&mut gate, second * 100, 100, near);
+                let at = (second + 1) * 100 * CELL;
+                let caller = power(noise + 4.0);
+                if second >= 4 && !gate.is_open(at - 3 * CELL, at, caller, false) {
+                    closed += 1;
+                }
+            }
+            assert!(
+                closed <= 3,
+                "{noise} dB: closed {closed} of 56 times, {}",
+                gate.return_loss()
+            );
+        }
+    }
+
+    /// The same noise over an echo that is as loud: the loss stays the room's.
+    #[test]
+    fn an_echo_in_noise_is_not_underestimated() {
+        for (delay, loss) in [(0, 20.0), (7, 26.0), (15, 32.0), (38, 20.0)] {
+            let mut gate = EchoGate::new();
+            let near = |n: u64| {
+                let echo = n
+                    .checked_sub(delay)
+                    .map_or(0.0, |n| power(envelope(n, 1) - loss));
+                power(-46.0 + (envelope(13 * n, 5) + 25.0) / 15.0) + echo
+            };
+            for n in 0..600 {
+                run(&mut gate, n * 10, 10, near);
+                let learned = gate.return_loss();
+                assert!(
+                    learned <= loss + 2.0,
+                    "{delay} cells, {loss} dB, {n}: {learned}"
+                );
             }
         }
     }
