@@ -8,6 +8,10 @@
 //! tells only some time after a sound that it was too short to be speech, so one that has not confirmed by
 //! then is given [`CONFIRM`] more before its silence counts as consent.
 //!
+//! Before the onset there may be a *suspicion*, of an ear that heard something but cannot tell yet what. It pauses
+//! speech that plays, and does nothing else: `commit_duration` counts from the onset, and where none follows speech
+//! goes on.
+//!
 //! Three rules where the two meet in unusual order:
 //! - **The mouth does not begin over a caller.** Speech that arrives while the caller speaks is held, whole,
 //!   until the ear reports the end (or `hold_limit` has passed since the onset, in case it never does). It was not
@@ -39,6 +43,8 @@ pub enum Mode {
 /// What an ear says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EarEvent {
+    /// It grew louder: perhaps somebody speaks. An onset or a cancellation follows soon.
+    Suspected,
     /// Speech may have begun.
     Onset,
     /// Speech has begun, the ear is sure. From an ear without onsets this is the onset.
@@ -88,13 +94,23 @@ pub struct Drop {
 enum Ear {
     /// The caller is silent.
     Quiet,
-    /// The caller speaks, speech was paused for it and is dropped at the commit.
-    Tentative { since: Nanos, confirmed: bool },
+    /// Something was heard, speech was paused for it.
+    Suspected { since: Nanos },
+    /// The caller speaks, speech was paused for it and is dropped at the commit. `silenced`: when it was paused, by
+    /// the onset or a suspicion before.
+    Tentative {
+        since: Nanos,
+        silenced: Nanos,
+        confirmed: bool,
+    },
     /// The caller speaks; nothing was playing when that began, or it was dropped.
     Holding { since: Nanos },
     /// The caller speaks and does not matter: dismissed, overruled by a resume, or for longer than the limit.
     Ignored,
 }
+
+/// A suspicion that the ear never resolves is over after this long.
+const SUSPICION_LIMIT: Nanos = 500_000_000;
 
 /// The policy. [`Interruption::input`] and [`Interruption::tick`] change it; afterwards [`Interruption::paused`]
 /// says whether speech may sound.
@@ -136,13 +152,19 @@ impl Interruption {
 
     /// True while an ear is what keeps speech from sounding.
     pub fn paused_by_ear(&self) -> bool {
-        matches!(self.ear, Ear::Tentative { .. } | Ear::Holding { .. })
+        matches!(
+            self.ear,
+            Ear::Suspected { .. } | Ear::Tentative { .. } | Ear::Holding { .. }
+        )
     }
 
     /// When [`Interruption::tick`] next has something to do.
     pub fn deadline(&self) -> Option<Nanos> {
         match self.ear {
-            Ear::Tentative { since, confirmed } => Some(self.committing(since, confirmed)),
+            Ear::Suspected { since } => Some(since.saturating_add(SUSPICION_LIMIT)),
+            Ear::Tentative {
+                since, confirmed, ..
+            } => Some(self.committing(since, confirmed)),
             Ear::Holding { since } => Some(since.saturating_add(self.hold_limit)),
             Ear::Quiet | Ear::Ignored => None,
         }
@@ -154,11 +176,19 @@ impl Interruption {
             return None;
         }
         match self.ear {
-            Ear::Tentative { since, confirmed } => {
+            Ear::Suspected { .. } => {
+                self.ear = Ear::Quiet;
+                None
+            }
+            Ear::Tentative {
+                since,
+                silenced,
+                confirmed,
+            } => {
                 let committed_at = self.committing(since, confirmed);
                 self.ear = Ear::Holding { since };
                 // A hold limit shorter than the commit has passed as well.
-                let drop = self.drop(Reason::OnsetCommit, since, committed_at);
+                let drop = self.drop(Reason::OnsetCommit, silenced, committed_at);
                 self.tick(now);
                 Some(drop)
             }
@@ -174,20 +204,31 @@ impl Interruption {
     pub fn input(&mut self, at: Nanos, input: Input, playing: bool) -> Option<Drop> {
         match input {
             Input::Ear(_) if self.mode == Mode::None => None,
+            Input::Ear(EarEvent::Suspected) => {
+                if self.ear == Ear::Quiet && playing && !self.manual {
+                    self.ear = Ear::Suspected { since: at };
+                }
+                None
+            }
             Input::Ear(EarEvent::Onset) => self.onset(at, playing, false),
             Input::Ear(EarEvent::Started) => match self.ear {
-                Ear::Tentative { since, .. } if at >= since.saturating_add(self.commit) => {
+                Ear::Tentative {
+                    since, silenced, ..
+                } if at >= since.saturating_add(self.commit) => {
                     self.ear = Ear::Holding { since };
-                    Some(self.drop(Reason::OnsetCommit, since, at))
+                    Some(self.drop(Reason::OnsetCommit, silenced, at))
                 }
-                Ear::Tentative { since, .. } => {
+                Ear::Tentative {
+                    since, silenced, ..
+                } => {
                     self.ear = Ear::Tentative {
                         since,
+                        silenced,
                         confirmed: true,
                     };
                     None
                 }
-                Ear::Quiet => self.onset(at, playing, true),
+                Ear::Quiet | Ear::Suspected { .. } => self.onset(at, playing, true),
                 Ear::Holding { .. } | Ear::Ignored => None,
             },
             Input::Ear(EarEvent::Cancelled | EarEvent::Ended) => {
@@ -208,19 +249,24 @@ impl Interruption {
                 None
             }
             Input::Command(Command::Commit) => match self.ear {
-                Ear::Tentative { since, .. } => {
+                Ear::Tentative {
+                    since, silenced, ..
+                } => {
                     self.ear = Ear::Holding { since };
-                    Some(self.drop(Reason::OnsetCommit, since, at))
+                    Some(self.drop(Reason::OnsetCommit, silenced, at))
                 }
                 _ => None,
             },
             Input::Command(Command::Interrupt) => {
                 // What silenced speech is the onset, where a pause went before.
                 let decided_at = match self.ear {
-                    Ear::Tentative { since, .. } => {
+                    Ear::Tentative {
+                        since, silenced, ..
+                    } => {
                         self.ear = Ear::Holding { since };
-                        since
+                        silenced
                     }
+                    Ear::Suspected { since } => since,
                     _ => at,
                 };
                 Some(self.drop(Reason::Action, decided_at, at))
@@ -230,12 +276,22 @@ impl Interruption {
 
     /// Running time made a jump by that much (a new base time).
     pub fn shift(&mut self, from: Nanos, to: Nanos) {
-        if let Ear::Tentative { since, .. } | Ear::Holding { since } = &mut self.ear {
-            *since = if to >= from {
-                since.saturating_add(to - from)
+        let shift = |time: &mut Nanos| {
+            *time = if to >= from {
+                time.saturating_add(to - from)
             } else {
-                since.saturating_sub(from - to)
+                time.saturating_sub(from - to)
             };
+        };
+        match &mut self.ear {
+            Ear::Suspected { since } | Ear::Holding { since } => shift(since),
+            Ear::Tentative {
+                since, silenced, ..
+            } => {
+                shift(since);
+                shift(silenced);
+            }
+            Ear::Quiet | Ear::Ignored => {}
         }
     }
 
@@ -258,6 +314,18 @@ impl Interruption {
         match (self.ear, playing && !self.manual) {
             // A second onset within one stretch of speech, or from a second ear.
             (Ear::Tentative { .. }, _) => None,
+            (Ear::Suspected { since }, _) if self.mode == Mode::Immediate => {
+                self.ear = Ear::Holding { since: at };
+                Some(self.drop(Reason::OnsetCommit, since, at))
+            }
+            (Ear::Suspected { since }, _) => {
+                self.ear = Ear::Tentative {
+                    since: at,
+                    silenced: since,
+                    confirmed,
+                };
+                self.tick(at)
+            }
             (Ear::Holding { .. }, _) => {
                 self.ear = Ear::Holding { since: at };
                 None
@@ -273,6 +341,7 @@ impl Interruption {
             (Ear::Quiet | Ear::Ignored, true) => {
                 self.ear = Ear::Tentative {
                     since: at,
+                    silenced: at,
                     confirmed,
                 };
                 self.tick(at)

@@ -38,6 +38,7 @@ fn run(mode: Mode, script: &str) -> String {
                     playing = what == "play";
                     continue;
                 }
+                "suspected" => Input::Ear(EarEvent::Suspected),
                 "onset" => Input::Ear(EarEvent::Onset),
                 "started" => Input::Ear(EarEvent::Started),
                 "cancelled" => Input::Ear(EarEvent::Cancelled),
@@ -107,6 +108,42 @@ fn table() {
             "0 play, 100 onset, 500 ended",
             "100 hush, 450 drop onset-commit of 100, 500 speak",
         ),
+        // A suspicion pauses; the commit counts from the onset, and without one nothing is dropped.
+        (
+            Two,
+            "0 play, 100 suspected, 300 cancelled",
+            "100 hush, 300 speak",
+        ),
+        (
+            Two,
+            "0 play, 100 suspected, 200 onset, 450 started, 900 ended",
+            "100 hush, 450 drop onset-commit of 100, 900 speak",
+        ),
+        (
+            Two,
+            "0 play, 100 suspected, 200 onset, 400 cancelled",
+            "100 hush, 400 speak",
+        ),
+        (
+            Immediate,
+            "0 play, 100 suspected, 200 cancelled, 300 suspected, 350 onset, 900 ended",
+            "100 hush, 200 speak, 300 hush, 350 drop onset-commit of 300, 900 speak",
+        ),
+        // An ear that never resolves it.
+        (Two, "0 play, 100 suspected", "100 hush, 600 speak"),
+        // What does not sound cannot be paused, and a text is not held back for a noise.
+        (Two, "100 suspected, 200 cancelled", ""),
+        (
+            Two,
+            "0 play, 100 suspected, 150 resume, 200 cancelled, 300 suspected, 350 cancelled",
+            "100 hush, 150 speak, 300 hush, 350 speak",
+        ),
+        (
+            Two,
+            "0 play, 100 suspected, 150 interrupt, 200 cancelled",
+            "100 hush, 150 drop action of 100, 200 speak",
+        ),
+        (Mode::None, "0 play, 100 suspected, 200 cancelled", ""),
         // An ear that only confirms.
         (
             Two,

@@ -9,7 +9,8 @@ use crate::{
     playout::Nanos,
 };
 
-const KINDS: [Input; 9] = [
+const KINDS: [Input; 10] = [
+    Input::Ear(EarEvent::Suspected),
     Input::Ear(EarEvent::Onset),
     Input::Ear(EarEvent::Started),
     Input::Ear(EarEvent::Cancelled),
