@@ -5,7 +5,10 @@
 //! The ear's handlers run in its streaming thread and only tell playout, which sets an atomic and wakes. Lock:
 //! `ears`, for taking things out and putting them in.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
 
@@ -275,19 +278,52 @@ impl TtsSink {
         drop(ears);
         if hears_far_end(ear) {
             let ear = ear.downgrade();
+            let mouth = self.downgrade();
+            let warned = AtomicBool::new(false);
             self.playout.set_frame_listener(Some(Arc::new(
                 move |running_time, duration, rms_db| {
-                    if let Some(ear) = ear.upgrade() {
-                        let report = gst::Structure::builder("far-end")
-                            .field("running-time", running_time.nseconds())
-                            .field("duration", duration.nseconds())
-                            .field("rms-db", rms_db)
-                            .build();
-                        ear.emit_by_name::<()>("far-end", &[&report]);
-                    }
+                    let (Some(mouth), Some(ear)) = (mouth.upgrade(), ear.upgrade()) else {
+                        return;
+                    };
+                    let Some(running_time) = mouth.time_of_ear(&ear, running_time, &warned) else {
+                        return;
+                    };
+                    let report = gst::Structure::builder("far-end")
+                        .field("running-time", running_time.nseconds())
+                        .field("duration", duration.nseconds())
+                        .field("rms-db", rms_db)
+                        .build();
+                    ear.emit_by_name::<()>("far-end", &[&report]);
                 },
             )));
         }
+    }
+
+    /// A running time of ours as the ear's, which may be in a pipeline with another base time. `None` where the ear
+    /// does not run, or where no time of ours is one of its: then it hears the agent as it would hear anybody.
+    fn time_of_ear(
+        &self,
+        ear: &gst::Element,
+        running_time: gst::ClockTime,
+        warned: &AtomicBool,
+    ) -> Option<gst::ClockTime> {
+        let mouth = self.obj();
+        let (ours, its) = (mouth.clock()?, ear.clock()?);
+        if ours != its {
+            if !warned.swap(true, Ordering::Relaxed) {
+                gst::element_imp_warning!(
+                    self,
+                    gst::CoreError::Clock,
+                    (
+                        "the ear {} runs on another clock and cannot be told what is played, so an echo may interrupt \
+                         the speech: have both pipelines use one clock (gst_pipeline_use_clock)",
+                        ear.name()
+                    )
+                );
+            }
+            return None;
+        }
+        (running_time + mouth.base_time()?).checked_sub(ear.base_time()?)
     }
 
     fn deafen(&self) {
