@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::detector::{Analyzer, Samples, Score};
 use crate::echo::{EchoGate, FarFrame};
+use crate::rise::{Bands, Rise};
 use crate::samples::frames_to_time;
 use crate::segmenter::{Event, Kind, MS, Phase, Segmenter};
 use crate::settings::{Engine, Settings, TwoPhase};
@@ -25,9 +26,25 @@ const LEVELS: usize = 8;
 /// sentences are no reason to start the second phase anew.
 const TWO_PHASE_HOLD: u64 = 1000 * MS;
 
+/// A suspicion that the detector has not borne out by then is withdrawn: it hears the vowel after
+/// the longest s within 160 ms.
+const SUSPICION: u64 = 200 * MS;
+/// Where a suspected sound is taken to have begun: what makes a rise lasts so long.
+const RISE: u64 = 30 * MS;
+
+/// A tentative onset is called off after so long without more than the room's own sound, which is
+/// longer than a p or t holds its breath …
+const OVER: u64 = 120 * MS;
+/// (what is at most so far above the room's usual loudest is its own, in dB)
+const ROOM: f32 = 2.0;
+/// … if it was louder than the room by this much before, in dB: a voice that just stands out of a
+/// babble sinks into it between its syllables.
+const LOUD: f32 = 14.0;
+
 /// Counters of an ear since it was made.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Counters {
+    pub suspected: u64,
     pub onsets: u64,
     pub started: u64,
     pub cancelled: u64,
@@ -47,8 +64,9 @@ pub(crate) struct Counters {
 struct Level {
     start: u64,
     end: u64,
-    /// Mean square.
+    /// Mean square, of all and of the bands of [`Bands`].
     power: f64,
+    bands: [f64; 2],
 }
 
 /// Measures mono audio in steps, above a high pass: rumble is not loudness.
@@ -86,12 +104,21 @@ impl Meter {
     }
 }
 
+/// A rise that may be speech.
+#[derive(Debug, Clone, Copy)]
+struct Suspicion {
+    since: u64,
+    /// Others were told.
+    told: bool,
+}
+
 /// The audio in use: what is rebuilt when the format changes.
 struct Format {
     rate: u64,
     channels: usize,
     analyzer: Analyzer,
     meter: Meter,
+    bands: Bands,
 }
 
 /// One ear, for one stream.
@@ -104,6 +131,13 @@ pub(crate) struct Ear {
     /// Running time at which the next audio is expected.
     next: Option<u64>,
     levels: VecDeque<Level>,
+    rise: Rise,
+    /// It became louder, and that is not resolved.
+    suspected: Option<Suspicion>,
+    /// How far above the room the loudest cell of the open onset was, in dB, and for how long
+    /// none has been above it since, in nanoseconds.
+    peak: f32,
+    over: u64,
     scores: Vec<Score>,
     /// Until when two phases are worth it.
     far_until: Option<u64>,
@@ -121,6 +155,10 @@ impl Ear {
             echo: EchoGate::new(),
             next: None,
             levels: VecDeque::with_capacity(LEVELS),
+            rise: Rise::new(),
+            suspected: None,
+            peak: 0.0,
+            over: 0,
             scores: Vec::new(),
             far_until: None,
             counters: Counters::default(),
@@ -150,7 +188,9 @@ impl Ear {
             channels,
             analyzer: Analyzer::new(self.engine.kind(), rate, channels),
             meter: Meter::new(u64::from(rate)),
+            bands: Bands::new(u64::from(rate)),
         });
+        self.rise.reset();
     }
 
     /// The far end plays a frame.
@@ -203,16 +243,23 @@ impl Ear {
         self.next = Some(end);
 
         let scale = 1.0 / format.channels as f32;
-        let speaking = self.segmenter.phase() != Phase::Silence;
+        let speaking = self.segmenter.phase() != Phase::Silence || self.suspected.is_some();
+        let heard = self.levels.len();
         for (i, frame) in samples.chunks_exact(format.channels).enumerate() {
             let mono = frame.iter().sum::<f32>() * scale;
+            format.bands.take(mono);
             if let Some((power, count)) = format.meter.take(mono) {
                 let end = time + frames_to_time(i as u64 + 1, format.rate);
                 let start = end.saturating_sub(frames_to_time(count, format.rate));
                 if self.settings.echo_gate {
                     self.echo.near(start, end, power, speaking);
                 }
-                self.levels.push_back(Level { start, end, power });
+                self.levels.push_back(Level {
+                    start,
+                    end,
+                    power,
+                    bands: format.bands.read(count),
+                });
             }
         }
 
@@ -254,6 +301,10 @@ impl Ear {
             self.judge(start, time_of(score.end), score.value, out);
         }
         self.scores = scores;
+        for n in heard..self.levels.len() {
+            self.call_off(self.levels[n], out);
+            self.suspect(self.levels[n], out);
+        }
         while self.levels.len() > LEVELS {
             self.levels.pop_front();
         }
@@ -276,12 +327,14 @@ impl Ear {
             self.counters.silence_time += until - next;
         }
         self.next = Some(until);
+        self.withdraw(until, out);
         self.decide(out, |segmenter, out| segmenter.silence(until, out));
         self.deafen();
     }
 
     /// Open speech ends here: the stream is over or is about to jump.
     pub fn finish(&mut self, out: &mut Vec<Event>) {
+        self.withdraw(self.next.unwrap_or(0), out);
         self.decide(out, |segmenter, out| segmenter.finish(out));
     }
 
@@ -307,24 +360,87 @@ impl Ear {
     /// What was heard before says nothing about what comes.
     fn deafen(&mut self) {
         self.levels.clear();
+        self.rise.reset();
         if let Some(format) = &mut self.format {
             format.analyzer.reset();
             format.meter = Meter::new(format.rate);
+            format.bands = Bands::new(format.rate);
+        }
+    }
+
+    /// Looks at a cell whose audio the detector has judged, as far as it could.
+    fn suspect(&mut self, level: Level, out: &mut Vec<Event>) {
+        if self.segmenter.phase() != Phase::Silence {
+            return;
+        }
+        let at = level.end;
+        if self.rise.take(level.bands) {
+            // Where it would be of no use it is followed up all the same, untold: whether it is
+            // the beginning of speech or the room's matters for the next.
+            let told = self.settings.energy_onset
+                && self.echo.far_plays(at)
+                && (!self.settings.echo_gate
+                    || self.echo.is_open(level.start, at, level.power, false));
+            self.suspected = Some(Suspicion { since: at, told });
+            if told {
+                self.counters.suspected += 1;
+                out.push(self.suspicion(Kind::Suspected, at, at));
+            }
+        } else if (self.suspected).is_some_and(|suspicion| at >= suspicion.since + SUSPICION) {
+            self.withdraw(at, out);
+        }
+    }
+
+    /// Calls a tentative onset off where something clearly louder than the room was over soon: a
+    /// detector's memory lingers after a murmur for as long as a word lasts.
+    fn call_off(&mut self, level: Level, out: &mut Vec<Event>) {
+        let Some(above) = self.rise.above(level.bands) else {
+            self.peak = 0.0;
+            return;
+        };
+        match self.segmenter.phase() {
+            Phase::Silence if self.suspected.is_none() => self.peak = above,
+            Phase::Silence | Phase::Tentative => self.peak = self.peak.max(above),
+            Phase::Speech => {}
+        }
+        if self.segmenter.phase() != Phase::Tentative || above > ROOM || self.peak < LOUD {
+            self.over = 0;
+            return;
+        }
+        self.over += level.end - level.start;
+        if self.over >= OVER {
+            self.over = 0;
+            self.decide(out, |segmenter, out| segmenter.finish(out));
+        }
+    }
+
+    /// What was suspected was no speech.
+    fn withdraw(&mut self, at: u64, out: &mut Vec<Event>) {
+        if let Some(Suspicion { since, told }) = self.suspected.take() {
+            self.rise.withdrawn(told);
+            if told {
+                out.push(self.suspicion(Kind::Cancelled, since, at));
+            }
+        }
+    }
+
+    fn suspicion(&self, kind: Kind, since: u64, at: u64) -> Event {
+        Event {
+            kind,
+            at: at.max(self.segmenter.clock()),
+            onset: since.saturating_sub(RISE),
+            last_voice: since,
+            probability: self.segmenter.probability(),
         }
     }
 
     fn judge(&mut self, start: u64, end: u64, score: f32, out: &mut Vec<Event>) {
         let speaking = self.segmenter.phase() != Phase::Silence;
-        let (mut sum, mut time) = (0.0, 0);
-        for level in &self.levels {
-            let overlap = level.end.min(end).saturating_sub(level.start.max(start));
-            sum += level.power * overlap as f64;
-            time += overlap;
-        }
+        let heard = (self.levels.iter()).filter(|level| level.end > start && level.start < end);
+        let loudest = heard.map(|level| level.power).reduce(f64::max);
         let mut probability = score;
         // No level, no verdict: the stream has only just begun.
-        if time > 0 {
-            let power = sum / time as f64;
+        if let Some(power) = loudest {
             if power < NOTHING {
                 probability = 0.0;
             } else if self.settings.echo_gate && !self.echo.is_open(start, end, power, speaking) {
@@ -350,7 +466,12 @@ impl Ear {
         let first = out.len();
         f(&mut self.segmenter, out);
         for event in &out[first..] {
+            if event.kind == Kind::Onset {
+                self.suspected = None;
+                self.rise.borne_out();
+            }
             *match event.kind {
+                Kind::Suspected => &mut self.counters.suspected,
                 Kind::Onset => &mut self.counters.onsets,
                 Kind::Started => &mut self.counters.started,
                 Kind::Cancelled => &mut self.counters.cancelled,

@@ -8,6 +8,7 @@
 pub mod detector;
 mod ear;
 mod echo;
+mod rise;
 mod samples;
 mod segmenter;
 mod settings;

@@ -45,6 +45,9 @@ pub struct Config {
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// It has become louder, while nobody was found to speak. Not from the segmenter, but from
+    /// [`crate::rise`]; an onset or a cancellation follows.
+    Suspected,
     /// The first decision that somebody speaks; may yet be called off.
     Onset,
     /// The speech has lasted for the minimum duration.
@@ -125,6 +128,11 @@ impl Segmenter {
     /// Where the segmenter stands now.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Probability of the last judged audio.
+    pub fn probability(&self) -> f32 {
+        self.probability
     }
 
     /// Running time up to which it has judged.

@@ -97,6 +97,7 @@ pub(crate) struct Settings {
     pub two_phase: TwoPhase,
     pub echo_gate: bool,
     pub echo_margin: f64,
+    pub energy_onset: bool,
     pub post_messages: bool,
 }
 
@@ -113,6 +114,7 @@ impl Default for Settings {
             two_phase: TwoPhase::default(),
             echo_gate: true,
             echo_margin: f64::from(echo::MARGIN),
+            energy_onset: true,
             post_messages: true,
         }
     }
@@ -172,6 +174,7 @@ impl Settings {
             "two-phase" => get(value, &mut self.two_phase),
             "echo-gate" => get(value, &mut self.echo_gate),
             "echo-margin" => get(value, &mut self.echo_margin),
+            "energy-onset" => get(value, &mut self.energy_onset),
             "post-messages" => get(value, &mut self.post_messages),
             _ => return false,
         }
@@ -191,6 +194,7 @@ impl Settings {
             "two-phase" => self.two_phase.to_value(),
             "echo-gate" => self.echo_gate.to_value(),
             "echo-margin" => self.echo_margin.to_value(),
+            "energy-onset" => self.energy_onset.to_value(),
             "post-messages" => self.post_messages.to_value(),
             _ => return None,
         })
@@ -299,6 +303,17 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
             .default_value(f64::from(echo::MARGIN))
             .mutable_playing()
             .build(),
+        glib::ParamSpecBoolean::builder("energy-onset")
+            .nick("Energy Onset")
+            .blurb(
+                "While the far end (the agent) plays, emit speech-suspected as soon as it grows \
+                 suddenly louder, which is before a consonant like the s can be told from noise: \
+                 the agent pauses up to 100 ms sooner, and also for a moment (200 ms) at most \
+                 coughs and knocks",
+            )
+            .default_value(true)
+            .mutable_playing()
+            .build(),
         glib::ParamSpecBoolean::builder("post-messages")
             .nick("Post Messages")
             .blurb("Post an element message voice-activity for every decision")
@@ -308,7 +323,7 @@ pub(crate) fn properties() -> Vec<glib::ParamSpec> {
         glib::ParamSpecBoxed::builder::<gst::Structure>("stats")
             .nick("Statistics")
             .blurb(
-                "Since READY to PAUSED: speech-time and silence-time (ns), onsets, started, cancelled, \
+                "Since READY to PAUSED: speech-time and silence-time (ns), suspected, onsets, started, cancelled, \
                  ended, echo-rejected (judgements of speech that the echo gate took for echo), analysis-time \
                  (mean, in microseconds per 10 ms of audio), state (silence, tentative, speech), \
                  echo-return-loss (dB), echo-delay (ns)",

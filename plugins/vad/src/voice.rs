@@ -12,7 +12,8 @@ use crate::echo::FarFrame;
 use crate::segmenter::{Event, Kind};
 
 /// Names of the ears' signals, in the order of [`Kind`].
-pub(crate) const SIGNALS: [&str; 4] = [
+pub(crate) const SIGNALS: [&str; 5] = [
+    "speech-suspected",
     "speech-onset",
     "speech-started",
     "speech-cancelled",
@@ -30,10 +31,11 @@ pub(crate) struct Decision {
 impl Decision {
     pub fn signal(&self) -> &'static str {
         match self.event.kind {
-            Kind::Onset => SIGNALS[0],
-            Kind::Started => SIGNALS[1],
-            Kind::Cancelled => SIGNALS[2],
-            Kind::Ended => SIGNALS[3],
+            Kind::Suspected => SIGNALS[0],
+            Kind::Onset => SIGNALS[1],
+            Kind::Started => SIGNALS[2],
+            Kind::Cancelled => SIGNALS[3],
+            Kind::Ended => SIGNALS[4],
         }
     }
 
@@ -45,6 +47,7 @@ impl Decision {
     pub fn message(&self) -> gst::Structure {
         let e = &self.event;
         let (state, has_voice) = match e.kind {
+            Kind::Suspected => ("suspected", false),
             Kind::Onset => ("tentative", true),
             Kind::Started => ("started", true),
             Kind::Cancelled => ("cancelled", false),
@@ -67,7 +70,7 @@ impl Decision {
         let (name, running_time) = match e.kind {
             Kind::Started => ("voice/start-of-speech", e.onset),
             Kind::Ended => ("voice/end-of-speech", e.last_voice),
-            Kind::Onset | Kind::Cancelled => return None,
+            Kind::Suspected | Kind::Onset | Kind::Cancelled => return None,
         };
         Some(gst::event::CustomDownstream::new(
             gst::Structure::builder(name)

@@ -5,6 +5,8 @@
 mod echo;
 mod exchange;
 mod gate;
+mod mouth;
+mod onset;
 mod properties;
 mod reference;
 mod rig;

@@ -21,8 +21,9 @@ pub enum Out {
     Signal(&'static str, u64, u64),
 }
 
-/// The four signals of an ear.
-pub const SIGNALS: [&str; 4] = [
+/// The signals of an ear.
+pub const SIGNALS: [&str; 5] = [
+    "speech-suspected",
     "speech-onset",
     "speech-started",
     "speech-cancelled",

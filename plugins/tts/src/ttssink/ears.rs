@@ -15,7 +15,8 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 use super::imp::{CAT, TtsSink};
 use crate::playout::EarEvent;
 
-const SIGNALS: [(&str, EarEvent); 4] = [
+const SIGNALS: [(&str, EarEvent); 5] = [
+    ("speech-suspected", EarEvent::Suspected),
     ("speech-onset", EarEvent::Onset),
     ("speech-started", EarEvent::Started),
     ("speech-cancelled", EarEvent::Cancelled),

@@ -149,6 +149,7 @@ impl Gate {
         let event = &decision.event;
         self.advance(event.at, out);
         match event.kind {
+            Kind::Suspected => {}
             Kind::Onset => self.tentative = Some(event.onset.saturating_sub(self.padding)),
             Kind::Cancelled => self.tentative = None,
             Kind::Started => {

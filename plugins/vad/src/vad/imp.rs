@@ -17,6 +17,11 @@
  * `voice-activity`. Confirmed speech is also announced downstream, by the serialized events
  * `voice/start-of-speech` and `voice/end-of-speech`.
  *
+ * While an agent speaks there may be a `speech-suspected` before the onset: it has suddenly grown
+ * louder, which is clear up to 100 ms before it is clear what it is. It is good for a pause of the
+ * agent and for nothing else, and resolved within 200 ms by `speech-onset` or `speech-cancelled`.
+ * `energy-onset=false` does without.
+ *
  * The signals' arguments: running time (ns) at which the deciding audio ends, running time (ns)
  * at which the speech is taken to have begun, probability (0-1). An onset is resolved by exactly
  * one of `speech-started` and `speech-cancelled`, a start by `speech-ended`, whatever the stream
@@ -25,7 +30,7 @@
  *
  * The messages have webrtcdsp's fields `stream-time` (guint64, ns, where the deciding audio ends)
  * and `stream-has-voice` (gboolean, true from the onset until cancelled or ended), and `state`
- * (string: tentative, started, cancelled, ended), `probability` (gdouble), `running-time` and
+ * (string: suspected, tentative, started, cancelled, ended), `probability` (gdouble), `running-time` and
  * `onset-stream-time` (guint64, ns).
  *
  * With `mode=gate` only confirmed speech passes, from `prefix-padding` before its onset to
@@ -91,6 +96,7 @@ impl Vad {
         gst::Structure::builder("vad-stats")
             .field("speech-time", c.speech_time)
             .field("silence-time", c.silence_time)
+            .field("suspected", c.suspected)
             .field("onsets", c.onsets)
             .field("started", c.started)
             .field("cancelled", c.cancelled)
@@ -316,6 +322,8 @@ impl ElementImpl for Vad {
         if transition == gst::StateChange::ReadyToPaused {
             let settings = *lock(&self.settings);
             *lock(&self.state) = State::new(&settings);
+            // What was played before counts from another base time.
+            lock(&self.inbox).clear();
         }
         let result = self.parent_change_state(transition)?;
         if transition == gst::StateChange::PausedToReady {

@@ -12,7 +12,14 @@
 //! holds after 250 ms, a tentative one is any. *Already* are phrases that began while the detector was still on, by a late
 //! end or a false trigger. Of coughs, the share that triggers is given.
 
+//!
+//! With `--ears PROPERTIES` it is the element that hears, with these properties, while it is told that an agent speaks:
+//!
+//!     cargo run -p duplex-tests --bin vad-accuracy -- --ears "" --ears energy-onset=false --ears echo-gate=false
+
 #![allow(clippy::print_stdout)]
+
+mod ears;
 
 use std::time::Duration;
 
@@ -60,6 +67,9 @@ struct Arguments {
     /// Minutes of each noise without speech.
     #[arg(long, default_value_t = 4)]
     minutes: u64,
+    /// Measure the element `vad` with these properties instead, as in gst-launch; may be repeated.
+    #[arg(long)]
+    ears: Vec<String>,
 }
 
 struct Engine {
@@ -269,6 +279,10 @@ fn main() -> Result<()> {
     let mut speakers = vec![("alsa-utils", recordings::speaker_tests()?)];
     if let Some(prompts) = recordings::prompts(arguments.phrases) {
         speakers.push(("asterisk", prompts));
+    }
+    if !arguments.ears.is_empty() {
+        let properties: Vec<&str> = arguments.ears.iter().map(String::as_str).collect();
+        return ears::measure(&speakers, &properties, arguments.minutes);
     }
     let coughs = coughs(COUGHS);
     for (speaker, recordings) in &speakers {
