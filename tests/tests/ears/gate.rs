@@ -182,3 +182,151 @@ fn nothing_leaves_later_than_the_latency_says() {
         "{latest} ms: more is promised than is needed"
     );
 }
+
+/// How many milliseconds of audio and of gaps have left.
+fn extent(out: &[Out]) -> u64 {
+    let durations = out.iter().filter_map(|item| match item {
+        Out::Buffer(buffer) => buffer.duration(),
+        Out::Event(event) => match event.view() {
+            gst::EventView::Gap(gap) => gap.get().1,
+            _ => None,
+        },
+        Out::Signal(..) => None,
+    });
+    let whole: gst::ClockTime = durations.fold(gst::ClockTime::ZERO, |sum, d| sum + d);
+    (whole.nseconds() + 500_000) / 1_000_000
+}
+
+fn custom(out: &[Out]) -> Vec<String> {
+    out.iter()
+        .filter_map(|item| match item {
+            Out::Event(e) if e.type_() == gst::EventType::CustomDownstream => {
+                Some(e.structure().unwrap().name().to_string())
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// A second of silence, then speech that is confirmed and goes on.
+fn speech_begins() -> Vec<f32> {
+    let speech = signal::resample(phrase().speech(), RATE, 16_000);
+    let mut samples = vec![0.0; 16_000];
+    samples.extend(&speech[..speech.len() / 160 * 160]);
+    samples
+}
+
+/// A source that starts over without a flush: what waited leaves, and what comes is not held until
+/// the old time is reached again.
+#[test]
+fn a_jump_back_lets_go_of_what_waits() {
+    let mut rig = Rig::new(Shape::mono(16_000), GATE);
+    let samples = speech_begins();
+    let length = samples.len() as u64 / 16;
+    rig.hear_nothing(Duration::from_secs(60));
+    rig.hear(&samples);
+    let mut out = rig.take();
+    rig.now = Duration::ZERO;
+    rig.hear(&samples[..160]);
+    out.extend(rig.take());
+    assert_eq!(extent(&out), 60_000 + length);
+    assert_eq!(
+        custom(&out),
+        ["voice/start-of-speech", "voice/end-of-speech"],
+        "the speech before the jump ends with it"
+    );
+    rig.hear(&samples[160..]);
+    rig.hear_nothing(Duration::from_secs(2));
+    let out = rig.take();
+    assert_eq!(
+        custom(&out),
+        ["voice/start-of-speech", "voice/end-of-speech"]
+    );
+    let waits = 150 + 200 + 250 + 64 + 32;
+    // Whole buffers wait.
+    assert!(
+        extent(&out) + 10 >= length + 2000 - waits,
+        "{} of {}",
+        extent(&out),
+        length + 2000
+    );
+
+    // The same by a gap in silence.
+    rig.now = Duration::ZERO;
+    rig.hear_nothing(Duration::from_millis(100));
+    assert!(rig.event(gst::event::Gap::builder(gst::ClockTime::ZERO).build()));
+    let rest = extent(&rig.take());
+    assert_eq!(rest, length + 2100 - extent(&out));
+}
+
+#[test]
+fn a_flush_forgets_what_waits_and_gates_again() {
+    let mut rig = Rig::new(Shape::mono(16_000), GATE);
+    let samples = speech_begins();
+    rig.hear(&samples);
+    rig.event(gst::event::FlushStart::new());
+    rig.event(gst::event::FlushStop::new(true));
+    rig.segment(&gst::FormattedSegment::<gst::ClockTime>::new());
+    let names: Vec<_> = signals(&rig.take()).iter().map(|s| s.0).collect();
+    assert_eq!(names.last(), Some(&"speech-ended"));
+    rig.now = Duration::ZERO;
+    rig.hear(&samples);
+    rig.hear_nothing(Duration::from_secs(2));
+    rig.event(gst::event::Eos::new());
+    let out = rig.take();
+    let (stretches, _) = passed(&out, 16_000);
+    assert_eq!(stretches.len(), 1, "{stretches:?}");
+    assert_eq!(extent(&out), samples.len() as u64 / 16 + 2000);
+}
+
+/// New caps keep their place among what waits.
+#[test]
+fn a_change_of_format_waits_its_turn() {
+    let mut rig = Rig::new(Shape::mono(16_000), GATE);
+    let samples = speech_begins();
+    rig.hear(&samples);
+    rig.shape = Shape::mono(8_000);
+    rig.caps();
+    let before = rig.now;
+    let quieter: Vec<f32> = samples.iter().step_by(2).copied().collect();
+    rig.hear(&quieter[8_000..]);
+    rig.hear_nothing(Duration::from_secs(1));
+    rig.event(gst::event::Eos::new());
+    let out = rig.take();
+    assert_eq!(extent(&out), rig.now.as_millis() as u64);
+    let mut rate = 0;
+    for item in &out {
+        match item {
+            Out::Event(event) => {
+                if let gst::EventView::Caps(caps) = event.view() {
+                    rate = gst_audio::AudioInfo::from_caps(caps.caps()).unwrap().rate();
+                }
+            }
+            Out::Buffer(buffer) => {
+                let late = buffer.pts().unwrap().nseconds() as u128 >= before.as_nanos();
+                assert_eq!(rate, if late { 8_000 } else { 16_000 }, "{buffer:?}");
+            }
+            Out::Signal(..) => {}
+        }
+    }
+    assert_eq!(rate, 8_000);
+}
+
+/// Gaps alone flow on; audio that waits before them does not wait longer for that.
+#[test]
+fn gaps_alone_flow_on() {
+    let mut rig = Rig::new(Shape::mono(16_000), GATE);
+    rig.hear_nothing(Duration::from_millis(300));
+    for n in 0..500u64 {
+        let gap = gst::event::Gap::builder(gst::ClockTime::from_mseconds(300 + 20 * n))
+            .duration(gst::ClockTime::from_mseconds(20))
+            .build();
+        assert!(rig.event(gap));
+    }
+    let out = rig.take();
+    assert!(signals(&out).is_empty());
+    let waits = 150 + 200 + 250 + 64 + 32;
+    assert!(extent(&out) + 10 >= 10_300 - waits, "{} ms", extent(&out));
+    rig.event(gst::event::Eos::new());
+    assert_eq!(extent(&out) + extent(&rig.take()), 10_300);
+}

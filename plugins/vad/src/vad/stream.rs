@@ -66,6 +66,25 @@ impl State {
     }
 }
 
+impl State {
+    /// In mode=gate, before audio or a gap at running time `time`: where that is earlier than
+    /// what waits, nothing more will be decided about what waits, and it must not wait for a time
+    /// that comes a second time.
+    fn jump_back(&mut self, time: u64, outcome: &mut Outcome) {
+        let back = self.ear.is_jump(time) && self.ear.next().is_some_and(|next| time < next);
+        if self.mode != Mode::Gate || !back {
+            return;
+        }
+        self.ear.finish(&mut self.events);
+        let decisions = self.decisions();
+        for decision in &decisions {
+            self.gate.decide(decision, &mut outcome.out);
+        }
+        self.gate.drain(&mut outcome.out);
+        outcome.decisions.extend(decisions);
+    }
+}
+
 /// What one buffer or event came to.
 #[derive(Default)]
 struct Outcome {
@@ -189,6 +208,7 @@ impl Vad {
                 state.ear.next()
             );
         }
+        state.jump_back(time, &mut outcome);
         if buffer.flags().contains(gst::BufferFlags::GAP) {
             let frames = buffer.size() as u64 / u64::from(info.bpf().max(1));
             let duration = frames_to_time(frames, info.rate().into());
@@ -208,9 +228,10 @@ impl Vad {
             let (ear, samples) = (&mut state.ear, &state.samples);
             ear.listen(time, samples, &mut state.events);
         }
-        outcome.decisions = state.decisions();
+        let decisions = state.decisions();
         match state.mode {
             Mode::Annotate => {
+                outcome.decisions = decisions;
                 outcome.tell_downstream();
                 drop(guard);
                 // The usual case, without a vector.
@@ -219,9 +240,10 @@ impl Vad {
             }
             Mode::Gate => {
                 state.gate.audio(buffer, time, &info);
-                for decision in &outcome.decisions {
+                for decision in &decisions {
                     state.gate.decide(decision, &mut outcome.out);
                 }
+                outcome.decisions.extend(decisions);
                 let now = state.ear.next().unwrap_or(time);
                 state.gate.advance(now, &mut outcome.out);
                 drop(guard);
@@ -233,6 +255,7 @@ impl Vad {
     pub(super) fn sink_event(&self, pad: &gst::Pad, event: gst::Event) -> bool {
         gst::trace!(CAT, obj = pad, "{event:?}");
         let mut outcome = Outcome::default();
+        let mut decisions = Vec::new();
         match event.view() {
             gst::EventView::FlushStart(_) => return self.srcpad.push_event(event),
             gst::EventView::FlushStop(_) => {
@@ -240,7 +263,7 @@ impl Vad {
                     let mut state = lock(&self.state);
                     let state = &mut *state;
                     state.ear.finish(&mut state.events);
-                    outcome.decisions = state.decisions();
+                    decisions = state.decisions();
                     state.ear.reset();
                     state.segment.reset();
                     let settings = *lock(&self.settings);
@@ -250,7 +273,8 @@ impl Vad {
                         .configure(settings.prefix_padding, settings.delay());
                 }
                 // Whoever listens downstream starts afresh: nothing is pushed but the flush.
-                self.announce(&outcome.decisions);
+                lock(&self.inbox).clear();
+                self.announce(&decisions);
                 return self.srcpad.push_event(event);
             }
             gst::EventView::Caps(caps) => {
@@ -280,16 +304,17 @@ impl Vad {
                 self.take_changes(state);
                 let (start, duration) = gap.get();
                 if let Some(time) = state.segment.to_running_time(start) {
+                    state.jump_back(time.nseconds(), &mut outcome);
                     let duration = duration.map_or(0, |d| d.nseconds());
                     state.ear.skip(time.nseconds(), duration, &mut state.events);
                 }
-                outcome.decisions = state.decisions();
+                decisions = state.decisions();
             }
             gst::EventView::Eos(_) => {
                 let mut state = lock(&self.state);
                 let state = &mut *state;
                 state.ear.finish(&mut state.events);
-                outcome.decisions = state.decisions();
+                decisions = state.decisions();
             }
             _ => {}
         }
@@ -300,11 +325,15 @@ impl Vad {
             let mut state = lock(&self.state);
             let state = &mut *state;
             match state.mode {
-                Mode::Annotate => outcome.tell_downstream(),
+                Mode::Annotate => {
+                    outcome.decisions = decisions;
+                    outcome.tell_downstream();
+                }
                 Mode::Gate => {
-                    for decision in &outcome.decisions {
+                    for decision in &decisions {
                         state.gate.decide(decision, &mut outcome.out);
                     }
+                    outcome.decisions.extend(decisions);
                     if event.type_() == gst::EventType::Eos {
                         state.gate.drain(&mut outcome.out);
                     }
