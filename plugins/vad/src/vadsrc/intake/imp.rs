@@ -232,6 +232,13 @@ impl Intake {
             };
             self.srcpad.push_event(event);
         }
+        self.tell_latency();
+    }
+
+    /// A caller's latency is his own, and silence has another.
+    fn tell_latency(&self) {
+        let obj = self.obj();
+        let _ = obj.post_message(gst::message::Latency::builder().src(&*obj).build());
     }
 
     /// The caller has gone.
@@ -245,6 +252,7 @@ impl Intake {
         }
         gst::debug!(CAT, imp = self, "The caller has gone");
         self.start_filler();
+        self.tell_latency();
     }
 
     fn sink_event(&self, pad: &gst::Pad, event: gst::Event) -> bool {
@@ -304,10 +312,14 @@ impl Intake {
             gst::EventView::Eos(_) if callers => self.stop_filler(),
             _ => {}
         }
-        // What is sticky waits on the pad until the caller's first buffer.
-        if callers && event.is_serialized() && !lock(&self.state).caller {
-            return event.is_sticky() && event.type_() != gst::EventType::Eos
-                || self.srcpad.push_event(event);
+        // Before a caller's first buffer the filler pushes. What is sticky waits on the pad until
+        // then, and what is not (a gap) says no more than the silence that flows.
+        if callers
+            && event.is_serialized()
+            && event.type_() != gst::EventType::Eos
+            && !lock(&self.state).caller
+        {
+            return true;
         }
         if event.type_() == gst::EventType::StreamStart {
             lock(&self.state).stream_started = true;
@@ -418,10 +430,15 @@ impl ObjectImpl for Intake {
         let this = self.downgrade();
         self.sinkpad.connect_unlinked(move |_pad, _peer| {
             let Some(this) = this.upgrade() else { return };
-            // Pads are active from PAUSED on; later the element is on its way down.
-            if this.callers() && this.srcpad.mode() == gst::PadMode::Push {
-                this.farewell();
-            }
+            this.catch_panic(
+                || (),
+                |this| {
+                    // Pads are active from PAUSED on; later the element is on its way down.
+                    if this.callers() && this.srcpad.mode() == gst::PadMode::Push {
+                        this.farewell();
+                    }
+                },
+            );
         });
     }
 }
