@@ -17,7 +17,7 @@ glib::wrapper! {
 impl crate::voice::Ear for Vad {
     fn far_end(&self, report: &gst::StructureRef) {
         use gst::subclass::prelude::*;
-        self.imp().far_end(report);
+        self.imp().catch_panic(|| (), |vad| vad.far_end(report));
     }
 }
 

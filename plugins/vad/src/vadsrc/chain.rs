@@ -121,7 +121,7 @@ impl VadSrc {
                 let this = self.downgrade();
                 let id = source.connect_pad_added(move |_source, pad| {
                     if let Some(this) = this.upgrade() {
-                        this.greet(pad);
+                        this.catch_panic(|| (), |this| this.greet(pad));
                     }
                 });
                 lock(&self.chain).pad_added = Some(id);

@@ -235,9 +235,12 @@ impl ObjectImpl for VadSrc {
                 if let Some(this) = this.upgrade()
                     && let [_, at, onset, probability] = args
                 {
-                    this.obj().emit_by_name_with_values(
-                        signal,
-                        &[at.clone(), onset.clone(), probability.clone()],
+                    let arguments = [at.clone(), onset.clone(), probability.clone()];
+                    this.catch_panic(
+                        || (),
+                        |this| {
+                            this.obj().emit_by_name_with_values(signal, &arguments);
+                        },
                     );
                 }
                 None

@@ -33,7 +33,8 @@ glib::wrapper! {
 
 impl crate::voice::Ear for VadSrc {
     fn far_end(&self, report: &gst::StructureRef) {
-        self.imp().far_end(report);
+        self.imp()
+            .catch_panic(|| (), |vadsrc| vadsrc.far_end(report));
     }
 }
 
