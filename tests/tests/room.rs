@@ -286,6 +286,9 @@ fn the_agent_never_interrupts_itself_and_callers_always_do() {
         // What noise alone may do in a minute, an echo may do too: pause, and go on with no word lost.
         assert!(line.paused <= 2, "{}: {} pauses", line.name, line.paused);
     }
+    // In ten minutes all together.
+    let paused: usize = lines[..alone].iter().map(|line| line.paused).sum();
+    assert!(paused <= 5, "{paused} pauses");
     for line in &lines[alone..] {
         let label = &line.caller.labels[0];
         let first = line.interrupted.first().unwrap_or(&f64::INFINITY);

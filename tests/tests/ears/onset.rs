@@ -67,10 +67,30 @@ fn a_hiss_is_suspected_and_withdrawn_and_nobody_downstream_is_told() {
     let mut samples = room(9.0);
     let hiss = Noise::White.samples(RATE as usize / 5, 0.05, &mut Random::new(4), &[]);
     signal::add(&mut samples, &hiss, 6 * RATE as usize);
-    let out = hear(&[], &samples, true);
+    let mut rig = Rig::new(Shape::mono(RATE), &[]);
+    let bus = gst::Bus::new();
+    rig.vad.set_bus(Some(&bus));
+    for (n, samples) in (0..).zip(samples.chunks(FRAME)) {
+        let at = Duration::from_millis(10) * n;
+        rig.far_end(
+            at,
+            Duration::from_millis(10),
+            -18.0 - f64::from(n / 20 % 2) * 14.0,
+        );
+        rig.hear(samples);
+    }
+    let out = rig.take();
     let told = signals(&out);
     let names: Vec<_> = told.iter().map(|s| s.0).collect();
     assert_eq!(names, ["speech-suspected", "speech-cancelled"], "{told:?}");
+    // Neither says that there is a voice.
+    for state in ["suspected", "cancelled"] {
+        let message = bus.pop_filtered(&[gst::MessageType::Element]).unwrap();
+        let s = message.structure().unwrap();
+        assert_eq!(s.get::<&str>("state"), Ok(state));
+        assert_eq!(s.get::<bool>("stream-has-voice"), Ok(false));
+    }
+    rig.vad.set_bus(None);
     assert!((6_020..6_050).contains(&told[0].1), "{told:?}");
     assert!(told[1].1.abs_diff(told[0].1 + 200) <= 10, "{told:?}");
     let custom =

@@ -184,3 +184,45 @@ fn reports_never_wait_and_never_pile_up() {
         rig.hear(&[0.1; 160]);
     }
 }
+
+/// A foreign mouth in a pipeline: what it plays goes by a tee to the loudspeaker and to the ear,
+/// whose own stream goes on, has its own latency and its own end.
+#[test]
+fn a_tee_feeds_the_reference_pad() {
+    duplex_tests::plugins::init();
+    let pipeline = gst::parse::launch(
+        "audiotestsrc num-buffers=150 is-live=true samplesperbuffer=441 wave=silence \
+           ! audio/x-raw,rate=44100 ! vad name=ears ! fakesink name=on sync=true \
+         audiotestsrc num-buffers=40 is-live=true samplesperbuffer=441 volume=0.5 \
+           ! audio/x-raw,rate=44100 ! tee name=t ! queue ! fakesink sync=true \
+         t. ! queue ! ears.reference",
+    )
+    .unwrap()
+    .downcast::<gst::Pipeline>()
+    .unwrap();
+    let ears = pipeline.by_name("ears").unwrap();
+    let heard = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = heard.clone();
+    let sink = pipeline.by_name("on").unwrap().static_pad("sink").unwrap();
+    sink.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let message = pipeline
+        .bus()
+        .unwrap()
+        .timed_pop_filtered(
+            gst::ClockTime::from_seconds(30),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        )
+        .expect("both streams end");
+    let stats: gst::Structure = ears.property("stats");
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(message.type_(), gst::MessageType::Eos, "{message:?}");
+    // The end of the reference is not that of what is listened to.
+    assert_eq!(heard.load(std::sync::atomic::Ordering::Relaxed), 150);
+    // It was heard: nothing comes back, and the ear has learned that.
+    let loss: f64 = stats.get("echo-return-loss").unwrap();
+    assert!(loss > 6.0, "{stats}");
+}
