@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use crate::measure::{self, FLOOR_LIMIT_MS, Percentiles, Table};
+use anyhow::Result;
 
 /// Collects rows and prints them.
 #[derive(Default)]

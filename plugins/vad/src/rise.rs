@@ -268,7 +268,7 @@ mod tests {
                 }
                 let levels = bands.read(rate - rate / 2 - 1).map(|p| 10.0 * p.log10());
                 for (level, expected) in levels.iter().zip(expected) {
-                    let off = level - f64::from(expected);
+                    let off = level - expected;
                     let outside = expected < -30.0 && *level < -35.0;
                     assert!(
                         off.abs() < 4.0 || outside,

@@ -14,7 +14,6 @@ use duplex_tests::{
 use crate::report::{Report, p50, p99};
 
 pub async fn measure(report: &mut Report, uri: &str, trials: usize) -> Result<()> {
-    report.floor("before first audio", 1);
     let mut client = connect(uri, 1).await?.remove(0);
     open(&mut client, "first-audio", "tone").await?;
     let mut short = Vec::new();
@@ -45,7 +44,6 @@ pub async fn measure(report: &mut Report, uri: &str, trials: usize) -> Result<()
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    report.floor("after first audio", 1);
     let (short, long) = (Percentiles::of(&short), Percentiles::of(&long));
     report.row(
         "worker, tone, loopback, 1 session: text → first frame",

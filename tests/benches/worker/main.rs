@@ -71,8 +71,7 @@ fn start(name: &str) -> Result<Worker> {
     }
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> Result<()> {
+fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let built = Command::new(env!("CARGO"))
         .args([
@@ -88,17 +87,33 @@ async fn main() -> Result<()> {
         .status()?;
     ensure!(built.success(), "the workers do not build");
     println!("{}\n", measure::machine());
+    let clients = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let mut report = Report::default();
     let wanted = |subject| arguments.only.is_empty() || arguments.only.contains(&subject);
     if wanted(Subject::FirstAudio) {
-        let worker = start("duplex-worker")?;
-        first_audio::measure(&mut report, &worker.uri(), arguments.trials).await?;
+        report.on_the_clock("first audio from a worker", 1, |report| {
+            let worker = start("duplex-worker")?;
+            clients.block_on(first_audio::measure(
+                report,
+                &worker.uri(),
+                arguments.trials,
+            ))
+        })?;
     }
     if wanted(Subject::Control) {
-        control(&mut report, Duration::from_secs(arguments.seconds)).await?;
+        let length = Duration::from_secs(arguments.seconds);
+        report.on_the_clock("control", 100, |report| {
+            clients.block_on(control(report, length))
+        })?;
     }
     if wanted(Subject::Paced) {
-        paced::measure(&mut report, arguments.step_seconds, arguments.seconds).await?;
+        let (step, seconds) = (arguments.step_seconds, arguments.seconds);
+        report.on_the_clock("paced sessions", 100, |report| {
+            clients.block_on(paced::measure(report, step, seconds))
+        })?;
     }
     println!("{report}");
     println!("{}", measure::machine());
@@ -107,9 +122,7 @@ async fn main() -> Result<()> {
 
 async fn control(report: &mut Report, length: Duration) -> Result<()> {
     let worker = start("duplex-worker")?;
-    report.floor("before control", 100);
     let seen = load::control(&worker.uri(), "tone", 100, length).await?;
-    report.floor("after control", 100);
     ensure!(
         seen.failed == 0,
         "{} sessions failed: {:?}",

@@ -76,7 +76,6 @@ async fn most(
 }
 
 pub async fn measure(report: &mut Report, step: u64, seconds: u64) -> Result<()> {
-    report.floor("before paced sessions", 100);
     let (naive, _) = most(report, "naive-worker", Reader::Old, 800, step).await?;
     let (ours, _) = most(report, "duplex-worker", Reader::Old, naive, step).await?;
     let (pieces, _) = most(
@@ -87,7 +86,6 @@ pub async fn measure(report: &mut Report, step: u64, seconds: u64) -> Result<()>
         step,
     )
     .await?;
-    report.floor("after paced sessions", 100);
     let note = |n: usize| n.to_string();
     report.note("naive server, sessions on time (p95 ≤ 10 ms)", note(naive));
     at_least(

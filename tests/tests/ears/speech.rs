@@ -444,15 +444,15 @@ fn other_threads_may_report_set_and_ask_at_any_time() {
     let (samples, ..) = call(16_000);
     let done = std::sync::atomic::AtomicBool::new(false);
     let vad = rig.vad.clone();
+    let ask = |f: &(dyn Fn(u64) + Sync)| {
+        let mut n = 0;
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            f(n);
+            n += 1;
+        }
+        n
+    };
     std::thread::scope(|scope| {
-        let ask = |f: &(dyn Fn(u64) + Sync)| {
-            let mut n = 0;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                f(n);
-                n += 1;
-            }
-            n
-        };
         let report = scope.spawn(|| {
             ask(&|n| {
                 let at = Duration::from_millis(10 * (n % 10_000));

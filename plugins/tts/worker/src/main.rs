@@ -95,7 +95,14 @@ fn main() -> ExitCode {
         ));
         return ExitCode::SUCCESS;
     }
-    let runtime = match tokio::runtime::Runtime::new() {
+    // Half of the processors: what the calls of one thread send goes in fewer writes, and voices, the
+    // system's network and whoever else is here need the rest.
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.div_ceil(2))
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the system gives no threads: {error}")),
     };
