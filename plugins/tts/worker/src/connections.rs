@@ -87,6 +87,11 @@ impl Tracked {
         }
         self.poll_release(context)
     }
+
+    /// Unique in the process.
+    pub fn id(&self) -> ConnectionId {
+        self.connection.id
+    }
 }
 
 impl Drop for Tracked {

@@ -5,8 +5,8 @@
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
 use duplex_proto::{DESCRIPTOR, tts_service_server::TtsServiceServer};
+use futures_util::stream;
 use tokio::{net::TcpListener, sync::mpsc, time::Instant};
-use tokio_stream::{StreamExt, wrappers::TcpListenerStream};
 use tonic::{
     Request, Status,
     metadata::MetadataMap,
@@ -34,6 +34,9 @@ const DRAINING: Duration = Duration::from_millis(20);
 
 /// How long connections may take to close once no call runs.
 const CLOSING: Duration = Duration::from_secs(1);
+
+/// The system would not let a connection in: so long until it is asked for the next one.
+const AFTER_A_REFUSAL: Duration = Duration::from_millis(100);
 
 /// How often idle sessions and models are looked for, at most.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -123,23 +126,36 @@ pub async fn serve(
     ending: impl Future<Output = ()>,
 ) -> Result<(), String> {
     let (gone, mut departures) = mpsc::unbounded_channel();
-    let incoming = TcpListenerStream::new(listener)
-        // One connection that fails to be accepted is not the end of all.
-        .filter_map(move |stream| match stream {
-            Ok(stream) => Some(Ok::<_, io::Error>(Tracked::new(stream, gone.clone()))),
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                None
+    let accepting = (listener, gone, service.clone());
+    let incoming = stream::unfold(accepting, async |(listener, gone, service)| {
+        loop {
+            match listener.accept().await {
+                Ok((socket, _)) => {
+                    let tracked = Tracked::new(socket, gone.clone());
+                    service.sessions().connection_came(tracked.id());
+                    return Some((Ok::<_, io::Error>(tracked), (listener, gone, service)));
+                }
+                // One connection that fails to be accepted is not the end of all. Where there are no file
+                // descriptors left the next one would fail at once.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(AFTER_A_REFUSAL).await;
+                }
             }
-        });
+        }
+    });
 
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<TtsServiceServer<Service>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTOR)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(|error| format!("the reflection service cannot be made: {error}"))?;
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let no_reflection = |error| format!("the reflection service cannot be made: {error}");
+    let reflection = described().build_v1().map_err(no_reflection)?;
+    // What tools knew before there was a version 1.
+    let reflection_alpha = described().build_v1alpha().map_err(no_reflection)?;
 
     let mut server = Server::builder()
         .max_concurrent_streams(CALLS_OF_A_CONNECTION)
@@ -159,6 +175,7 @@ pub async fn serve(
         .add_service(tts)
         .add_service(health_service)
         .add_service(reflection)
+        .add_service(reflection_alpha)
         .serve_with_incoming_shutdown(incoming, async {
             // Dropped means the same.
             let _ = stopping.await;

@@ -102,7 +102,7 @@ impl Service {
                             session.id, session.model.spec.id
                         )));
                     }
-                    sessions.get(&session.id, by)?;
+                    sessions.get_for(&session.id, by)?;
                     return Ok(Ok((session, "Session is open already".into())));
                 }
                 // Whoever opens it is about to be ready.
@@ -150,7 +150,7 @@ impl Service {
         if first.session_id.is_empty() {
             return Err(Status::invalid_argument("Missing session_id"));
         }
-        let session = self.sessions().get(&first.session_id, by)?;
+        let session = self.sessions().get_for(&first.session_id, by)?;
         let shape = shape(&first)?;
         let from_word = u32::try_from(first.resume_from_word.unwrap_or(0))
             .map_err(|_| Status::invalid_argument("resume_from_word is negative"))?;
@@ -194,12 +194,14 @@ impl Service {
     }
 
     /// What came of a command, as a sentence; `Err` where it did nothing.
-    async fn command(&self, request: &ControlRequest, by: ConnectionId) -> Result<String, String> {
+    ///
+    /// Who commands does not come to use the session: it may be somebody who looks after others'.
+    async fn command(&self, request: &ControlRequest) -> Result<String, String> {
         let command = ControlCommand::try_from(request.command)
             .map_err(|_| format!("Unknown command: {}", request.command))?;
         let session = self
             .sessions()
-            .get(&request.session_id, by)
+            .get(&request.session_id)
             .map_err(|refused: Refused| refused.to_string())?;
         let name = command.as_str_name();
         if command == ControlCommand::Reload {
@@ -385,8 +387,7 @@ impl TtsService for Service {
         &self,
         request: Request<ControlRequest>,
     ) -> Result<Response<ControlResponse>, Status> {
-        let by = connection(&request);
-        let done = self.command(request.get_ref(), by).await;
+        let done = self.command(request.get_ref()).await;
         Ok(Response::new(ControlResponse {
             success: done.is_ok(),
             message: done.unwrap_or_else(|sentence| sentence),

@@ -2,14 +2,11 @@
 
 //! Who has a session: admission, calls, control, and the end of those who vanish.
 //!
-//! Locks: the table, then a session's calls; neither is held over an await or an engine.
+//! Locks: the table, the connections, then a session's calls, then its others; none is held over an await or an engine.
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -66,7 +63,8 @@ pub struct Session {
     /// What its utterances are like; the utterance's id is still to be filled in.
     pub request: Request,
     calls: Mutex<Vec<Arc<Call>>>,
-    connection: AtomicU64,
+    /// Those that have opened it or called on it, and that are not gone.
+    connections: Mutex<Vec<ConnectionId>>,
     used: Mutex<Instant>,
 }
 
@@ -101,9 +99,26 @@ impl Session {
         calls.iter().filter(wanted).cloned().collect()
     }
 
+    fn connections(&self) -> MutexGuard<'_, Vec<ConnectionId>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn touch(&self, by: ConnectionId) {
-        self.connection.store(by, Ordering::Relaxed);
+        let mut connections = self.connections();
+        if !connections.contains(&by) {
+            connections.push(by);
+        }
         *self.used() = Instant::now();
+    }
+
+    /// Whether nobody is left now that this connection is gone.
+    fn is_left(&self, gone: ConnectionId) -> bool {
+        let mut connections = self.connections();
+        let before = connections.len();
+        connections.retain(|connection| *connection != gone);
+        connections.is_empty() && before > 0
     }
 
     fn used(&self) -> MutexGuard<'_, Instant> {
@@ -121,6 +136,8 @@ pub struct Sessions {
     limits: Limits,
     /// `None` stands for a session whose model is being loaded.
     open: Mutex<HashMap<String, Option<Arc<Session>>>>,
+    /// Connections that are there. A request may outlive its own by a moment: nothing is opened for it then.
+    connections: Mutex<HashSet<ConnectionId>>,
 }
 
 /// A place among the sessions that is held while a model loads; given back when dropped.
@@ -145,7 +162,20 @@ impl Sessions {
         Self {
             limits,
             open: Mutex::default(),
+            // What comes by no connection that is known stays until it is ended or idle.
+            connections: Mutex::new(HashSet::from([0])),
         }
+    }
+
+    fn connections(&self) -> MutexGuard<'_, HashSet<ConnectionId>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection has come; to be told before anything comes by it.
+    pub fn connection_came(&self, connection: ConnectionId) {
+        self.connections().insert(connection);
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<String, Option<Arc<Session>>>> {
@@ -194,11 +224,21 @@ impl Sessions {
         }))
     }
 
-    /// The session of this id, which this connection now uses.
-    pub fn get(&self, id: &str, by: ConnectionId) -> Result<Arc<Session>, Refused> {
+    /// The session of this id.
+    pub fn get(&self, id: &str) -> Result<Arc<Session>, Refused> {
         let session = self.open().get(id).cloned().flatten();
+        session.ok_or_else(|| Refused::Unknown(id.to_owned()))
+    }
+
+    /// The same, which this connection now uses: it lives as long as one of those that do.
+    pub fn get_for(&self, id: &str, by: ConnectionId) -> Result<Arc<Session>, Refused> {
+        // Under the table's lock: a session that is being reaped is not to be used.
+        let open = self.open();
+        let session = open.get(id).cloned().flatten();
         let session = session.ok_or_else(|| Refused::Unknown(id.to_owned()))?;
-        session.touch(by);
+        if self.connections().contains(&by) {
+            session.touch(by);
+        }
         Ok(session)
     }
 
@@ -215,11 +255,12 @@ impl Sessions {
         }
     }
 
-    /// Ends the sessions that this connection was the last to use: nobody is left to speak to.
+    /// Ends the sessions of which this connection was the last one: nobody is left to speak to.
     /// Returns their ids.
     pub async fn connection_gone(&self, connection: ConnectionId) -> Vec<String> {
-        self.reap(|session| session.connection.load(Ordering::Relaxed) == connection)
-            .await
+        // From here on it opens nothing; what it has opened is found below.
+        self.connections().remove(&connection);
+        self.reap(|session| session.is_left(connection)).await
     }
 
     /// Ends the sessions that have idled too long, and returns their ids.
@@ -265,13 +306,17 @@ impl Place<'_> {
             model,
             request,
             calls: Mutex::default(),
-            connection: AtomicU64::new(by),
+            connections: Mutex::new(vec![by]),
             used: Mutex::new(Instant::now()),
         });
-        // Ended while it was being opened, it is not opened behind the client's back.
-        if let Some(place) = self.sessions.open().get_mut(&id) {
+        let mut open = self.sessions.open();
+        if !self.sessions.connections().contains(&by) {
+            open.remove(&id);
+        } else if let Some(place) = open.get_mut(&id) {
+            // Ended while it was being opened, it is not opened behind the client's back.
             *place = Some(session.clone());
         }
+        drop(open);
         session
     }
 }
