@@ -22,7 +22,7 @@
 //! Speaks each line that is typed, with a French voice.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -73,7 +73,8 @@ fn default_uri() -> String {
 #[derive(Default)]
 pub struct GrpcSpeaker {
     settings: Mutex<Settings>,
-    engine: Mutex<Option<Arc<Remote>>>,
+    /// For `stats`; the element alone keeps it, until NULL: the session and the connection end with it.
+    engine: Mutex<Weak<Remote>>,
 }
 
 impl GrpcSpeaker {
@@ -81,7 +82,7 @@ impl GrpcSpeaker {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn engine(&self) -> MutexGuard<'_, Option<Arc<Remote>>> {
+    fn engine(&self) -> MutexGuard<'_, Weak<Remote>> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -143,7 +144,7 @@ impl Speaker for GrpcSpeaker {
     }
 
     fn stats(&self, stats: &mut gst::StructureRef) {
-        let engine = self.engine().clone();
+        let engine = self.engine().upgrade();
         let report = engine
             .and_then(|engine| engine.report())
             .unwrap_or_default();
@@ -165,7 +166,7 @@ impl Speaker for GrpcSpeaker {
             Arc::new(|sentence| gst::warning!(CAT, "{sentence}")),
         );
         let remote = Arc::new(remote);
-        *GrpcSpeaker::engine(self) = Some(remote.clone());
+        *GrpcSpeaker::engine(self) = Arc::downgrade(&remote);
         Ok(remote)
     }
 }

@@ -60,8 +60,7 @@ pub fn open(session: Arc<Session>, utterance_id: &str) -> Result<Utterance, Erro
             ended = call.run() => ended,
         };
         if let Err(error) = ended {
-            stopping.cancelled.store(true, Ordering::Release);
-            // Nobody listens only where the utterance was let go of.
+            // Behind the sound that has come. Nobody listens only where the utterance was let go of.
             let _ = call.frames.send(Err(error)).await;
         }
         stopped.cancel();

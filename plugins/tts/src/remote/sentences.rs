@@ -46,6 +46,10 @@ pub fn of_status(address: &Address, status: &Status) -> String {
         Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal
             if status.source().is_some() =>
         {
+            // The connection was lost before, and could not be made again.
+            if cause_of(status) == Some(io::ErrorKind::ConnectionRefused) {
+                return of_connect(address, status);
+            }
             let told = status.source().map(causes).unwrap_or_default();
             if told.contains("keep-alive")
                 || told.contains("keepalive")
@@ -60,8 +64,9 @@ pub fn of_status(address: &Address, status: &Status) -> String {
                     "what listens at {address} does not speak gRPC ({told}); a worker with TLS is grpcs://"
                 );
             }
+            // Of a connection that was given up the calls on it are not told why.
             format!(
-                "the connection to the worker at {address} is gone ({told}); restart the worker, or name another in uri"
+                "the worker at {address} is gone or no longer answers ({told}); restart it, or name another in uri"
             )
         }
         Code::Unavailable | Code::ResourceExhausted => {
