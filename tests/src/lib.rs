@@ -4,7 +4,9 @@
 //!
 //! What several tests share: callers made of recorded speech ([`caller`]), the room between a
 //! loudspeaker and a microphone ([`room`]), sound devices without hardware ([`pulse`]), the built
-//! plugins ([`plugins`]), how a pipeline ends ([`ending`]), what a process uses ([`process`]), load for workers ([`load`]), figures ([`measure`]), the workspace ([`workspace`]) and the stacks
+//! plugins ([`plugins`]), a worker of them in a process of its own ([`worker`]), how a pipeline ends
+//! ([`ending`]), what a process uses ([`process`]), load for workers ([`load`]), figures ([`measure`]),
+//! the workspace ([`workspace`]) and the stacks
 //! of a test that hangs ([`watchdog`]).
 
 // Tests and benches speak to the person who runs them.
@@ -29,4 +31,5 @@ pub mod speaking;
 pub mod standins;
 pub mod tonetts;
 pub mod watchdog;
+pub mod worker;
 pub mod workspace;

@@ -146,6 +146,23 @@ pub fn family(root: u32) -> Vec<Listed> {
     family
 }
 
+/// Threads of another process; 0 where it has ended.
+pub fn threads_of(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    field(&status, "Threads:").unwrap_or(0)
+}
+
+/// Resident memory of another process in KiB (see [`rss_kib`]); 0 where it has ended.
+pub fn rss_kib_of(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    field(&status, "VmRSS:").unwrap_or(0)
+}
+
+/// Open file descriptors of another process; 0 where it has ended.
+pub fn fds_of(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
 /// Memory of another process in KiB (see [`pss_kib`]); 0 where it has ended.
 pub fn pss_kib_of(pid: u32) -> u64 {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
@@ -168,6 +185,9 @@ mod tests {
         let child = std::process::Command::new("sleep").arg("5").spawn();
         let mut child = child.unwrap();
         assert!(family(own).iter().any(|p| p.pid == child.id()));
+        assert_eq!(threads_of(child.id()), 1);
+        assert!(fds_of(child.id()) >= 3);
+        assert!(rss_kib_of(child.id()) > 100);
         child.kill().unwrap();
         child.wait().unwrap();
     }

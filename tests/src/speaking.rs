@@ -236,6 +236,8 @@ impl Rig {
 
 impl Drop for Rig {
     fn drop(&mut self) {
+        // Whoever waits in it is let go, as by a sink, which goes first.
+        self.credit(None);
         let _ = self.element.set_state(gst::State::Null);
         let _ = self.text.set_active(false);
         let _ = self.sound.set_active(false);
