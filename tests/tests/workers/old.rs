@@ -61,6 +61,8 @@ fn a_worker_of_old_serves_us() {
     let Some(worker) = worker() else { return };
     let _watchdog = Watchdog::new("an old worker", Duration::from_secs(120));
     gst::init().unwrap();
+    // The process is this test's own.
+    #[allow(clippy::disallowed_methods)]
     gst::log::set_default_threshold(gst::DebugLevel::Warning);
     let warnings = Arc::new(AtomicUsize::new(0));
     let count = warnings.clone();
