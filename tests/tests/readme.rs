@@ -312,6 +312,9 @@ fn every_command_works_in_a_clean_clone() {
         }
     }
 
+    // With the voice of a worker.
+    tells_the_story(&clean.join("out/offload.txt"));
+
     // The same without a sound device, in the words of the text.
     let lines = clean.join("out/timeline.txt");
     assert!(text.contains("`make run QUIET=1`"));

@@ -9,6 +9,7 @@ mod abuse;
 mod addresses;
 mod compat;
 mod death;
+mod fields;
 mod http2;
 mod many;
 mod old;

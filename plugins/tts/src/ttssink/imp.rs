@@ -100,6 +100,15 @@ impl TtsSink {
         self.parent_send_event(gst::event::Latency::new(latency))
     }
 
+    /// Whether a message is of the audio sink or of something in it.
+    fn comes_from_sink(&self, message: &gst::Message) -> bool {
+        let sink = self.chain().audio_sink.clone();
+        let (Some(sink), Some(from)) = (sink, message.src()) else {
+            return false;
+        };
+        from == sink.upcast_ref::<gst::Object>() || from.has_as_ancestor(&sink)
+    }
+
     /// What the sinks inside need, without what the rest of the pipeline needs.
     fn own_latency(&self) -> Option<gst::ClockTime> {
         let mut query = gst::query::Latency::new();
@@ -467,6 +476,9 @@ impl BinImpl for TtsSink {
             gst::MessageType::AsyncStart | gst::MessageType::AsyncDone => {}
             // Behind the notices of what was played before.
             gst::MessageType::Eos => self.enqueue(Job::Message(message)),
+            // What comes before playout has no part in the sink's latency; and asked while it is being
+            // set up, which is what a converter's new caps lead to, an audio sink answers nonsense.
+            gst::MessageType::Latency if !self.comes_from_sink(&message) => {}
             gst::MessageType::Latency => {
                 // From under locks of the sink, which the query for it would want.
                 self.enqueue(Job::Latency);
