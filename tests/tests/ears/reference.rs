@@ -191,7 +191,7 @@ fn reports_never_wait_and_never_pile_up() {
 fn a_tee_feeds_the_reference_pad() {
     duplex_tests::plugins::init();
     let pipeline = gst::parse::launch(
-        "audiotestsrc num-buffers=150 is-live=true samplesperbuffer=441 wave=silence \
+        "audiotestsrc num-buffers=150 is-live=true samplesperbuffer=441 wave=white-noise volume=0.003 \
            ! audio/x-raw,rate=44100 ! vad name=ears ! fakesink name=on sync=true \
          audiotestsrc num-buffers=40 is-live=true samplesperbuffer=441 volume=0.5 \
            ! audio/x-raw,rate=44100 ! tee name=t ! queue ! fakesink sync=true \
