@@ -10,7 +10,7 @@ use std::{
 
 use duplex_proto::{GetCapabilitiesRequest, tts_service_client::TtsServiceClient};
 use duplex_synthesis::Error;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, task::JoinSet};
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
@@ -41,6 +41,7 @@ pub(super) fn runtime() -> Result<&'static Runtime, Error> {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("grpctts")
+            .on_thread_start(without_sigpipe)
             .enable_all()
             .build()
             .map_err(|error| error.to_string())
@@ -48,6 +49,20 @@ pub(super) fn runtime() -> Result<&'static Runtime, Error> {
     runtime
         .as_ref()
         .map_err(|error| Error::Unavailable(format!("no thread for connections: {error}")))
+}
+
+/// Lets writes to a connection that is gone fail in this thread, instead of ending the process.
+///
+/// Programs in Rust ignore SIGPIPE. Programs in C that load us, such as gst-launch, mostly do not, and what
+/// they do with it is theirs to say. The system sends it to the thread that writes.
+fn without_sigpipe() {
+    let mut pipe = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set is made by sigemptyset before anything else uses it; the mask is this thread's own.
+    unsafe {
+        libc::sigemptyset(pipe.as_mut_ptr());
+        libc::sigaddset(pipe.as_mut_ptr(), libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, pipe.as_ptr(), std::ptr::null_mut());
+    }
 }
 
 /// A connection to a worker. It is made again by itself where it was lost.
@@ -86,16 +101,21 @@ impl Connection {
         if let Some(connection) = weak.upgrade() {
             return Ok(connection);
         }
-        let connecting = Self::connect(address, key, timeout);
-        let connection = tokio::time::timeout(timeout, connecting)
-            .await
+        // In the connections' thread, which no SIGPIPE reaches; dropped, it ends.
+        let mut connecting = JoinSet::new();
+        let (to, with) = (address.clone(), key.map(str::to_owned));
+        connecting.spawn(async move { Self::connect(&to, with.as_deref(), timeout).await });
+        let connected = tokio::time::timeout(timeout, connecting.join_next()).await;
+        let connection = connected
             .map_err(|_| {
                 format!(
                     "the worker at {address} did not answer within {} ms: check that it runs and that nothing \
                      filters the port, or set connect-timeout higher",
                     timeout.as_millis()
                 )
-            })??;
+            })?
+            .unwrap_or_else(|| unreachable!("one was spawned"))
+            .map_err(|panic| format!("connecting to {address}: {panic}"))??;
         let connection = Arc::new(connection);
         *weak = Arc::downgrade(&connection);
         Ok(connection)
