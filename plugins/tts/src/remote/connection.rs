@@ -19,7 +19,7 @@ use tonic::{
 
 use super::{
     address::Address,
-    sentences::{of_connect, of_status},
+    sentences::{of_connect, of_greeting, of_status},
 };
 
 /// A worker that is silent for so long is asked whether it is there …
@@ -144,7 +144,7 @@ impl Connection {
         };
         let asked = connection.request(GetCapabilitiesRequest {});
         let answer = connection.client().get_capabilities(asked).await;
-        let answer = answer.map_err(|status| of_status(address, &status))?;
+        let answer = answer.map_err(|status| of_greeting(address, &status))?;
         let capabilities = answer.into_inner().capabilities.unwrap_or_default();
         connection.protocol = capabilities.protocol;
         if connection.protocol > 0 {

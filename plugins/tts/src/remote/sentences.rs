@@ -32,6 +32,22 @@ pub fn of_connect(address: &Address, error: &dyn Error) -> String {
     }
 }
 
+/// Of the first call on a connection, by which a worker is known.
+pub fn of_greeting(address: &Address, status: &Status) -> String {
+    // What hangs up at once may do so before we have read what it speaks instead.
+    match cause_of(status) {
+        Some(
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::NotConnected,
+        ) => format!(
+            "what listens at {address} does not speak gRPC, or is about to end: it hung up; a worker with TLS is grpcs://"
+        ),
+        _ => of_status(address, status),
+    }
+}
+
 /// Of a call that failed.
 pub fn of_status(address: &Address, status: &Status) -> String {
     let message = status.message();
