@@ -61,14 +61,25 @@ fn program(name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
+/// More sessions than this machine can have, and a log that takes no time.
+const CONFIG: &str = "worker: { name: bench, capabilities: { max_concurrent_sessions: 100000 } }
+model_manager: { default_model_id: tone }
+logging: { level: WARNING }
+";
+
 /// Our worker, or the naive one.
 fn start(name: &str) -> Result<Worker> {
     let program = program(name)?;
-    if name == "duplex-worker" {
-        Worker::start(&program, &["--listen", "127.0.0.1:0", "--model", "tone"])
-    } else {
-        Worker::start(&program, &[])
+    if name != "duplex-worker" {
+        return Worker::start(&program, &[]);
     }
+    let folder = plugins::temporary("worker-bench")?;
+    let config = folder.join("worker.yaml");
+    std::fs::write(&config, CONFIG)?;
+    let config = config.display().to_string();
+    let worker = Worker::start(&program, &["--listen", "127.0.0.1:0", "--config", &config]);
+    std::fs::remove_dir_all(folder)?;
+    worker
 }
 
 fn main() -> Result<()> {
@@ -139,8 +150,13 @@ async fn control(report: &mut Report, length: Duration) -> Result<()> {
         "  Control sent → reply",
         format!("{} ms", Percentiles::of(&seen.reply)),
     );
-    let after = Percentiles::of(&seen.after_reply);
-    report.single("  frames after the reply, at most", "", after.max, 1.0, 0.0);
-    report.note("  the same", after);
+    // As the client's tasks see it: the one that reads may run after the one that asked, though what
+    // it reads came before. The order on the wire has a test of its own.
+    report.row(
+        "  frames that are read after the reply",
+        "",
+        &Percentiles::of(&seen.after_reply),
+        &[p99(1.0, 0.0)],
+    );
     Ok(())
 }

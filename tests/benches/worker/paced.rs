@@ -77,12 +77,12 @@ async fn most(
 
 pub async fn measure(report: &mut Report, step: u64, seconds: u64) -> Result<()> {
     let (naive, _) = most(report, "naive-worker", Reader::Old, 800, step).await?;
-    let (ours, _) = most(report, "duplex-worker", Reader::Old, naive, step).await?;
+    let (ours, _) = most(report, "duplex-worker", Reader::Old, naive * 6 / 5, step).await?;
     let (pieces, _) = most(
         report,
         "duplex-worker",
         Reader::Pieces(100),
-        naive * 3 / 2,
+        naive * 2,
         step,
     )
     .await?;
