@@ -90,6 +90,11 @@ impl Worker {
         format!("grpc://{}", self.address)
     }
 
+    /// As an HTTP client takes it.
+    pub fn http(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -162,7 +167,7 @@ impl Worker {
             .enable_all()
             .build()
             .unwrap();
-        let address = format!("http://{}", self.address);
+        let address = self.http();
         runtime.block_on(async {
             let asked = async {
                 let client = TtsServiceClient::connect(address).await.expect("a worker");

@@ -14,10 +14,11 @@ use std::{path::PathBuf, process::Command, time::Duration};
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use duplex_tests::{
-    load::{self, workers::Worker},
+    load,
     measure::{self, Percentiles},
     plugins,
     report::{self, Report, p99},
+    worker::Worker,
 };
 
 /// What can be measured.
@@ -69,17 +70,19 @@ logging: { level: WARNING }
 
 /// Our worker, or the naive one.
 fn start(name: &str) -> Result<Worker> {
-    let program = program(name)?;
+    let mut command = Command::new(program(name)?);
     if name != "duplex-worker" {
-        return Worker::start(&program, &[]);
+        return Ok(Worker::of(command));
     }
     let folder = plugins::temporary("worker-bench")?;
     let config = folder.join("worker.yaml");
     std::fs::write(&config, CONFIG)?;
-    let config = config.display().to_string();
-    let worker = Worker::start(&program, &["--listen", "127.0.0.1:0", "--config", &config]);
+    command
+        .args(["--listen", "127.0.0.1:0", "--config"])
+        .arg(config);
+    let worker = Worker::of(command);
     std::fs::remove_dir_all(folder)?;
-    worker
+    Ok(worker)
 }
 
 fn main() -> Result<()> {
@@ -133,7 +136,7 @@ fn main() -> Result<()> {
 
 async fn control(report: &mut Report, length: Duration) -> Result<()> {
     let worker = start("duplex-worker")?;
-    let seen = load::control(&worker.uri(), "tone", 100, length).await?;
+    let seen = load::control(&worker.http(), "tone", 100, length).await?;
     ensure!(
         seen.failed == 0,
         "{} sessions failed: {:?}",

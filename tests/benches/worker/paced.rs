@@ -21,7 +21,7 @@ const COMPARED: usize = 500;
 async fn load(name: &str, sessions: usize, reader: Reader, seconds: u64) -> Result<Outcome> {
     let worker = start(name)?;
     let load = Load {
-        uri: worker.uri(),
+        uri: worker.http(),
         model: "tone".into(),
         sessions,
         reader,

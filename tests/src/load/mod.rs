@@ -8,7 +8,6 @@
 
 mod control;
 mod session;
-pub mod workers;
 
 use std::{
     sync::Arc,
