@@ -197,11 +197,6 @@ impl Models {
         })
     }
 
-    /// Whether a model of this name can be asked for.
-    pub fn knows(&self, id: &str) -> Result<(), ModelError> {
-        self.entry(id).map(drop)
-    }
-
     /// A reference to a model, loaded first where it is not; empty is the default one.
     pub async fn acquire(&self, id: &str) -> Result<Model, ModelError> {
         let entry = self.entry(id)?;
