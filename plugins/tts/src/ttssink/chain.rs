@@ -42,6 +42,8 @@ pub struct Chain {
     others: Vec<gst::Element>,
     /// The echo probe and what converts for it, from playout to the sink; empty where nobody cancels echo.
     probe: Vec<gst::Element>,
+    /// The device sinks inside whose caps are watched.
+    pub devices: Vec<(gst::Pad, glib::SignalHandlerId)>,
 }
 
 /// An error of the pipeline's author or machine, as a sentence.
@@ -306,6 +308,9 @@ impl TtsSink {
         if let (Some(sink), Some(pad)) = (&chain.audio_sink, &chain.requested) {
             sink.release_request_pad(pad);
         }
+        for (pad, handler) in chain.devices {
+            pad.disconnect(handler);
+        }
         let element = self.obj();
         for child in chain
             .others
@@ -332,6 +337,9 @@ impl TtsSink {
             if sink.processing_deadline() == USUAL_PROCESSING_DEADLINE {
                 sink.set_processing_deadline(gst::ClockTime::ZERO);
             }
+        }
+        if let Some(sink) = element.downcast_ref::<gst_audio::AudioBaseSink>() {
+            self.watch_device(sink);
         }
         let chosen = {
             let chain = self.chain();

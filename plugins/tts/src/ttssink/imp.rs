@@ -112,7 +112,7 @@ impl TtsSink {
     /// What the sinks inside need, without what the rest of the pipeline needs.
     fn own_latency(&self) -> Option<gst::ClockTime> {
         let mut query = gst::query::Latency::new();
-        self.parent_query(&mut query).then(|| query.result().1)
+        self.query(&mut query).then(|| query.result().1)
     }
 
     fn set(&self, value: &glib::Value, pspec: &glib::ParamSpec) {
@@ -453,6 +453,13 @@ impl ElementImpl for TtsSink {
             }
             _ => S::Success,
         })
+    }
+
+    fn query(&self, query: &mut gst::QueryRef) -> bool {
+        if query.type_() == gst::QueryType::Latency && self.opens_device() {
+            return false;
+        }
+        self.parent_query(query)
     }
 
     fn send_event(&self, event: gst::Event) -> bool {

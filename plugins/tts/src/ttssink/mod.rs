@@ -4,6 +4,7 @@
 
 mod chain;
 mod control;
+mod device;
 mod ears;
 mod imp;
 mod settings;
