@@ -50,7 +50,7 @@ setup-test:
 # One build for `run` and `test` alike: same packages, same features, same profile.
 build:
 	@echo 'building (the first time takes some minutes) …'
-	$(CARGO) build --workspace
+	$(CARGO) build -p "*" -p gst-plugin-webrtc
 
 run: setup-run build ## a long text is read, a caller speaks up, the mouth stops: heard, printed, drawn
 	@mkdir -p out
@@ -152,7 +152,7 @@ can-install:
 
 .PHONY: build-install
 build-install: setup-run
-	@$(CARGO) build --workspace --profile "$(PROFILE)"
+	@$(CARGO) build -p "*" -p gst-plugin-webrtc --profile "$(PROFILE)"
 
 # Needs no cargo, so that root need not have one.
 .PHONY: install-files

@@ -19,6 +19,9 @@ pub fn metadata(arguments: &[&str]) -> Value {
     serde_json::from_str(&told).expect("cargo metadata is JSON")
 }
 
+/// The crate that pins gst-plugin-webrtc, and the file which that makes: not ours, but built and installed beside ours.
+pub const WEBRTC: (&str, &str) = ("duplex_webrtc", "libgstrswebrtc.so");
+
 /// Every file that the workspace makes for others to load or run: those of the tests are nobody's.
 pub fn shipped() -> Vec<String> {
     let metadata = metadata(&["--no-deps"]);
@@ -35,7 +38,7 @@ pub fn shipped() -> Vec<String> {
             } else if kinds.iter().any(|kind| kind == "bin") {
                 Some(name.to_owned())
             } else {
-                None
+                (name == WEBRTC.0).then(|| WEBRTC.1.to_owned())
             }
         })
         .collect()

@@ -245,6 +245,16 @@ fn table() -> String {
                 shipped.iter().any(|file| file == name || *file == library)
             })
             .collect();
+        let webrtc = |name: &Value| name == workspace::WEBRTC.0;
+        let files = match packages[member]["targets"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|target| webrtc(&target["name"]))
+        {
+            true => vec!["gstrswebrtc"],
+            false => files,
+        };
         if packages[member]["name"] == "duplex-tests" {
             continue;
         }

@@ -268,6 +268,21 @@ fn failure(plan: &Plan, bus: &gst::Bus, places: &Places) -> String {
     )
 }
 
+/// The sentence to show: where an element had none of its own, and GStreamer put a general one in its place, what the
+/// element said for its developers. There it stands behind a line with file, line and path, and a chain of causes may follow.
+fn telling(sentence: &str, debug: &str) -> String {
+    const LONG: usize = 300;
+    let general = sentence.starts_with("GStreamer encountered a general")
+        || sentence.starts_with("Internal ");
+    let detail = debug.split_once(":\n").map_or("", |(_, detail)| detail);
+    let detail = detail.split("Stack backtrace:").next().unwrap_or_default();
+    let words: Vec<&str> = detail.split_whitespace().collect();
+    if !general || words.is_empty() {
+        return sentence.to_owned();
+    }
+    words.join(" ").chars().take(LONG).collect()
+}
+
 /// An element's own sentence, with the place of the element in the description where there is one.
 fn sentence(
     plan: &Plan,
@@ -281,7 +296,8 @@ fn sentence(
         err.error()
     );
     let error = err.error();
-    let text = error.message().trim_end();
+    let debug = err.debug().unwrap_or_default();
+    let text = telling(error.message().trim_end(), &debug);
     let advice = if text.starts_with("no sound device") {
         "; duplex run does without one by --quiet"
     } else {
@@ -298,4 +314,18 @@ fn sentence(
         None => plan.name.clone(),
     };
     format!("{place}: {text}{advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::telling;
+
+    #[test]
+    fn a_general_sentence_gives_way_to_what_the_element_said() {
+        let debug = "src/imp.rs(99): start (): /Pipeline:p/Sink:s:\nno room\n\nCaused by:\n    0: refused\n\nStack backtrace:\n 0: f";
+        let general = "GStreamer encountered a general stream error.";
+        assert_eq!(telling(general, debug), "no room Caused by: 0: refused");
+        assert_eq!(telling(general, ""), general);
+        assert_eq!(telling("no such voice", debug), "no such voice");
+    }
 }
