@@ -161,7 +161,7 @@ install-files:
 	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/gst-duplex/pipelines" "$(DESTDIR)$$share/gst-duplex/configs" "$(DESTDIR)$$share/doc/gst-duplex"
 	install -m 644 "$$built"/libgst*.so "$(DESTDIR)$$plugins"
 	install -m 755 "$$built/duplex" "$$built/duplex-worker" "$(DESTDIR)$$bin"
-	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/schema.json "$(DESTDIR)$$share/gst-duplex/pipelines"
+	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/*.gram pipelines/schema.json "$(DESTDIR)$$share/gst-duplex/pipelines"
 	install -m 644 configs/* "$(DESTDIR)$$share/gst-duplex/configs"
 	install -m 644 LICENSE-* "$(DESTDIR)$$share/doc/gst-duplex"
 	echo "plugins in $$plugins, duplex and duplex-worker in $$bin, pipelines and configs in $$share/gst-duplex"

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 pub const TYPE_PREFIX: &str = "GstDuplex";
 
 /// Our plugins by name.
-pub const PLUGINS: [&str; 3] = ["duplexespeak", "duplextts", "duplexvad"];
+pub const PLUGINS: [&str; 4] = ["duplexchat", "duplexespeak", "duplextts", "duplexvad"];
 
 /// Factories of our elements, by name.
 pub fn factories() -> Vec<gst::ElementFactory> {

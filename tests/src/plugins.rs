@@ -12,7 +12,8 @@ use std::{
 };
 
 /// Our plugins by the name of their files.
-pub const FILES: [&str; 3] = [
+pub const FILES: [&str; 4] = [
+    "libgstduplexchat.so",
     "libgstduplexespeak.so",
     "libgstduplextts.so",
     "libgstduplexvad.so",
@@ -24,6 +25,7 @@ pub fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         gst::init().expect("GStreamer starts");
+        gstduplexchat::plugin_register_static().expect("duplexchat registers");
         gstduplexespeak::plugin_register_static().expect("duplexespeak registers");
         gstduplextts::plugin_register_static().expect("duplextts registers");
         gstduplexvad::plugin_register_static().expect("duplexvad registers");

@@ -65,7 +65,12 @@ fn only_the_espeak_plugin_links_espeak() {
         libraries.iter().any(|l| l.contains("espeak"))
     };
     assert!(espeak("libgstduplexespeak.so"));
-    for file in ["libgstduplextts.so", "libgstduplexvad.so", "duplex"] {
+    for file in [
+        "libgstduplexchat.so",
+        "libgstduplextts.so",
+        "libgstduplexvad.so",
+        "duplex",
+    ] {
         assert!(!espeak(file), "{file} is not GPL and links libespeak-ng");
     }
 }
@@ -119,7 +124,14 @@ fn rooms_depend_on_nothing_they_may_not_see() {
                 "it links libespeak-ng"
             );
         }
-        if ["duplex-synthesis", "duplex-espeak", "duplex-yaml"].contains(&name) {
+        if [
+            "duplex-dialogue",
+            "duplex-synthesis",
+            "duplex-espeak",
+            "duplex-yaml",
+        ]
+        .contains(&name)
+        {
             let sound = depends
                 .iter()
                 .find(|d| d.starts_with("gst") || d.starts_with("tonic"));
@@ -143,6 +155,7 @@ fn policy_knows_no_gstreamer() {
         "plugins/tts/src/interruption",
         "plugins/tts/src/interruption.rs",
         "plugins/tts/src/ttssink/textqueue/policy.rs",
+        "plugins/chat/dialogue",
         "plugins/synthesis",
         "plugins/espeak/engine",
         "pipelines/yaml",

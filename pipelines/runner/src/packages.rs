@@ -18,7 +18,8 @@ static TABLE: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
 });
 
 /// Elements of gst-duplex and the plugin that holds each.
-pub const OURS: [(&str, &str); 4] = [
+pub const OURS: [(&str, &str); 5] = [
+    ("chateliza", "duplexchat"),
     ("vad", "duplexvad"),
     ("vadsrc", "duplexvad"),
     ("ttssink", "duplextts"),
