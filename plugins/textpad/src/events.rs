@@ -8,6 +8,7 @@
 //! | `voice/word` | downstream, sound only | where a word lies; ahead of the buffer in which it begins |
 //! | `voice/end-of-utterance` | downstream | the utterance is complete |
 //! | `voice/interrupted` | upstream | speech was stopped, and what of it was heard |
+//! | `voice/playout` | downstream of a mouth | what the next buffer holds from some place on: which utterance, or silence |
 //!
 //! The downstream ones are serialized, so they keep their place between buffers through converters,
 //! resamplers and mixers. Each type here turns into its event by `to_event` and is read back by

@@ -63,6 +63,29 @@ pub struct Frame {
     pub rms_db: f64,
 }
 
+/// What a frame holds from some place on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Speech of that utterance, from that place in it on, in nanoseconds.
+    Speech(Arc<str>, Nanos),
+    /// That utterance is complete; silence, where nothing else begins.
+    End(Arc<str>),
+    /// Silence in that utterance: it was paused or stopped, or its synthesizer is late.
+    Silence(Arc<str>),
+}
+
+/// A change of what leaves, for transports that tell their peers what they hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// From the start of the next frame, in nanoseconds.
+    pub offset: Nanos,
+    /// What follows.
+    pub content: Content,
+}
+
+/// Passages that wait for a frame to travel with; utterances without any sound make no more.
+const MAX_PASSAGES: usize = 64;
+
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -135,6 +158,9 @@ pub struct Core {
     tail: VecDeque<i16>,
     /// The last frame ended in speech.
     sounding: bool,
+    /// The utterance that leaves, and the sample of it that follows; `None` in silence.
+    spoken: Option<(Arc<str>, u64)>,
+    passages: Vec<Passage>,
     left: Left,
     /// The same, before the fade of the pause that is on.
     paused_at: (Left, Nanos),
@@ -174,6 +200,8 @@ impl Core {
             timeline: Timeline::new(rate),
             tail: VecDeque::new(),
             sounding: false,
+            spoken: None,
+            passages: Vec::new(),
             left: Left::default(),
             paused_at: (Left::default(), 0),
             told: VecDeque::new(),
@@ -266,6 +294,20 @@ impl Core {
     /// The same, in exchange for a buffer to use next.
     pub fn swap_frame(&mut self, other: &mut Vec<i16>) {
         std::mem::swap(&mut self.frame, other);
+    }
+
+    /// The changes of what leaves since the last time, up to the end of the last frame.
+    pub fn take_passages(&mut self, into: &mut Vec<Passage>) {
+        into.append(&mut self.passages);
+    }
+
+    fn pass(&mut self, filled: u64, content: Content) {
+        if self.passages.len() < MAX_PASSAGES {
+            self.passages.push(Passage {
+                offset: nanos_in(filled, self.rate),
+                content,
+            });
+        }
     }
 
     /// The next notice to deliver.

@@ -21,7 +21,7 @@ pub mod yields;
 use std::time::Duration;
 
 pub use self::{
-    core::{Core, Frame, Stats, Step},
+    core::{Content, Core, Frame, Passage, Stats, Step},
     notice::{Interrupted, Notice, Paused, Reason, Resumed, Unheard},
     utterance::Mark,
 };

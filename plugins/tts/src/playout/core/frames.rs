@@ -2,7 +2,7 @@
 
 //! When the next frame leaves, and what is in it.
 
-use super::{Core, Frame, HOLE, LATE, Left, RESYNC, Step};
+use super::{Content, Core, Frame, HOLE, LATE, Left, Passage, RESYNC, Step};
 use crate::playout::{
     FRAME, Nanos, Notice, format, nanos,
     timeline::{nanos_in, samples_in},
@@ -35,7 +35,7 @@ impl Core {
         }
         self.settle(now, now);
         self.start_timeline(now);
-        self.finish_exhausted();
+        self.finish_exhausted(0);
         self.tell();
         self.tell_due(now);
         self.hungry = false;
@@ -156,6 +156,10 @@ impl Core {
             self.stats.underruns += 1;
         }
         self.sounding = ends_in_speech && !missing;
+        if missing && let Some((id, _)) = self.spoken.take() {
+            let filled = (self.frame.len() / self.channels) as u64;
+            self.pass(filled, Content::Silence(id));
+        }
         self.frame.resize(length * self.channels, 0);
         let late = now.saturating_sub(self.timeline.at(begins_at) + self.latency);
 
@@ -202,6 +206,8 @@ impl Core {
         let silence = usize::try_from(samples_in(behind, self.rate)).unwrap_or(length);
         let to = (filled + silence).min(length);
         self.frame.resize(to * self.channels, 0);
+        // What follows does not follow on what was said before.
+        self.spoken = None;
     }
 
     /// Fills the frame with speech. Returns whether there was any.
@@ -210,7 +216,7 @@ impl Core {
         let mut filled = self.frame.len() / self.channels;
         let mut any = false;
         while filled < length {
-            self.finish_exhausted();
+            self.finish_exhausted(filled as u64);
             let Some(front) = self.utterances.front_mut() else {
                 break;
             };
@@ -220,6 +226,15 @@ impl Core {
                 break;
             }
             any = true;
+            let id = front.id.clone();
+            if self.spoken.as_ref() != Some(&(id.clone(), from)) {
+                let position = nanos_in(from, self.rate);
+                self.passages.push(Passage {
+                    offset: nanos_in(filled as u64, self.rate),
+                    content: Content::Speech(id.clone(), position),
+                });
+            }
+            self.spoken = Some((id, from + taken));
             let at = self.timeline.at(filled as u64) + self.latency;
             filled += usize::try_from(taken).unwrap_or(0);
             front.left_until = self.timeline.at(filled as u64);
@@ -249,7 +264,7 @@ impl Core {
                 self.due.push_back((time, notice));
             }
         }
-        self.finish_exhausted();
+        self.finish_exhausted(filled as u64);
         any
     }
 }

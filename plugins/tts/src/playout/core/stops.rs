@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Core, RISE, Told};
+use super::{Content, Core, RISE, Told};
 use crate::{
     interruption::{Drop, Input},
     playout::{
@@ -268,7 +268,8 @@ impl Core {
     }
 
     /// Utterances of which nothing is left to play.
-    pub(super) fn finish_exhausted(&mut self) {
+    /// Lets utterances go of which all has left; `filled` samples of the next frame are in place.
+    pub(super) fn finish_exhausted(&mut self, filled: u64) {
         while !self.paused
             && let Some(front) = self.utterances.pop_front_if(|u| u.closed && u.exhausted())
         {
@@ -282,6 +283,8 @@ impl Core {
                 self.note_start(&front.id, time);
             }
             self.texts.take(&front.id);
+            self.spoken = None;
+            self.pass(filled, Content::End(front.id.clone()));
             self.stats.finished += 1;
             self.due.push_back((
                 time,

@@ -11,7 +11,7 @@ use super::{
     pads,
 };
 use crate::{
-    playout::{Frame, Nanos, Notice, Step, yields},
+    playout::{Content, Frame, Nanos, Notice, Passage, Step, yields},
     sync::lock,
 };
 
@@ -20,6 +20,7 @@ use crate::{
 struct Task {
     frame: Vec<i16>,
     notices: Vec<Notice>,
+    passages: Vec<Passage>,
     clock_id: Option<gst::SingleShotClockId>,
 }
 
@@ -84,6 +85,7 @@ impl Playout {
         if matches!(step, Step::Push(_)) {
             state.running = true;
             state.core.swap_frame(&mut task.frame);
+            state.core.take_passages(&mut task.passages);
         }
         let gated = state.core.is_gated();
         let room = gated || state.core.has_room();
@@ -103,7 +105,10 @@ impl Playout {
             self.srcpad.push_event(gap);
         }
         match step {
-            Step::Push(frame) => self.push(frame, &task.frame, latency, pool),
+            Step::Push(frame) => {
+                let passages = std::mem::take(&mut task.passages);
+                self.push(frame, &task.frame, passages, latency, pool);
+            }
             Step::Wait(Some(time)) => {
                 let time = clocking.base_time + gst::ClockTime::from_nseconds(time);
                 self.waker
@@ -136,7 +141,14 @@ impl Playout {
         }
     }
 
-    fn push(&self, frame: Frame, samples: &[i16], latency: Nanos, pool: Option<gst::BufferPool>) {
+    fn push(
+        &self,
+        frame: Frame,
+        samples: &[i16],
+        passages: Vec<Passage>,
+        latency: Nanos,
+        pool: Option<gst::BufferPool>,
+    ) {
         let listener = lock(&self.listeners).frames.clone();
         if let Some(listener) = listener {
             listener(
@@ -149,6 +161,9 @@ impl Playout {
             return self.rest(gst::FlowError::Flushing); // The pool is going down with the pads.
         };
         self.begin();
+        for passage in &passages {
+            self.srcpad.push_event(event(passage));
+        }
         yields::point();
         gst::trace!(CAT, imp = self, "pushing {frame:?}");
         if let Err(err) = self.srcpad.push(buffer) {
@@ -248,4 +263,21 @@ impl Playout {
         self.waker.stop();
         self.srcpad.stop_task()
     }
+}
+
+/// What a transport reads of a change: the event `voice/playout`.
+fn event(passage: &Passage) -> gst::Event {
+    let (state, id, position) = match &passage.content {
+        Content::Speech(id, position) => ("speech", id, *position),
+        Content::End(id) => ("end", id, 0),
+        Content::Silence(id) => ("silence", id, 0),
+    };
+    gst::event::CustomDownstream::new(
+        gst::Structure::builder("voice/playout")
+            .field("utterance-id", &**id)
+            .field("state", state)
+            .field("position", position)
+            .field("offset", passage.offset)
+            .build(),
+    )
 }
