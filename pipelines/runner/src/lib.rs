@@ -18,6 +18,7 @@ pub mod plan;
 pub mod registry;
 pub mod run;
 pub mod say;
+pub mod serve;
 pub mod timeline;
 pub mod value;
 

@@ -10,6 +10,7 @@ use gst::prelude::*;
 use crate::check::placeholders::{self, Way};
 use crate::check::{Context, bins};
 use crate::graph::Caller;
+use crate::inspect::Inspected;
 use crate::value;
 use duplex_yaml::Span;
 
@@ -201,6 +202,31 @@ impl Plan {
         });
         let audio = PlannedEnd::Caller(Caller::Audio);
         bound || self.links.iter().any(|link| link.to == audio)
+    }
+
+    /// Sets a property of every element of these factories that has it, whatever the description says. How many there are;
+    /// an error says why the value does not fit.
+    pub fn set(&mut self, factories: &[&str], name: &str, text: &str) -> Result<usize, String> {
+        let mut count = 0;
+        for element in &mut self.elements {
+            if !factories.contains(&element.factory.as_str()) {
+                continue;
+            }
+            let found = Inspected::find(&element.factory).ok();
+            let Some(pspec) = found.and_then(|found| found.property(name)) else {
+                continue;
+            };
+            value::parse(&pspec, text)?;
+            element.properties.retain(|property| property.name != name);
+            element.properties.push(PlannedProperty {
+                name: name.to_owned(),
+                text: text.to_owned(),
+                setting: Setting::Value(pspec),
+                at: element.at,
+            });
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// The element with an id.

@@ -6,6 +6,7 @@ mod check;
 mod launch_line;
 mod run;
 mod say;
+mod serve;
 mod session;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ const USAGE: u8 = 2;
 #[command(after_help = "Examples:
   duplex run pipelines/say.yaml
   duplex run pipelines/barge-in.yaml voice=fr --caller caller.wav --heard heard.wav
+  duplex serve --listen 127.0.0.1:8080
   duplex check pipelines/*.yaml
   duplex launch-line pipelines/listen.yaml
   echo 'Good morning.' | duplex say")]
@@ -48,6 +50,7 @@ enum Command {
     Check(check::Args),
     LaunchLine(launch_line::Args),
     Say(say::Args),
+    Serve(serve::Args),
     /// Print the JSON schema of a description, which pipelines/schema.json holds
     #[command(hide = true)]
     Schema,
@@ -70,12 +73,16 @@ pub fn main() -> ExitCode {
     if let Err(err) = gst::init() {
         return failed(&format!("GStreamer cannot be started: {err}"));
     }
-    logging::start(cli.log_format, cli.verbose);
+    // A server is told by its configuration, too, how much to log.
+    if !matches!(cli.command, Command::Serve(_)) {
+        logging::start(cli.log_format, cli.verbose);
+    }
     let code = match cli.command {
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
         Command::LaunchLine(args) => launch_line::main(&args),
         Command::Say(args) => say::main(&args),
+        Command::Serve(args) => serve::main(&args, cli.log_format, cli.verbose),
         Command::Schema => 0,
     };
     ExitCode::from(code)
@@ -88,7 +95,7 @@ fn one_sentence(err: &clap::Error) -> String {
     let first = first.strip_prefix("error: ").unwrap_or(first);
     // `duplex` alone prints its help as an error.
     if first.contains("Full-duplex voice") {
-        return "a subcommand is missing: run, check, launch-line or say; `duplex --help` explains them".into();
+        return "a subcommand is missing: run, serve, check, launch-line or say; `duplex --help` explains them".into();
     }
     let words: Vec<&str> = first.split_whitespace().collect();
     format!("{}; `duplex --help` explains", words.join(" "))
