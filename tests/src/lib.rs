@@ -26,6 +26,7 @@ pub mod random;
 pub mod recordings;
 pub mod report;
 pub mod room;
+pub mod serving;
 pub mod signal;
 pub mod speaking;
 pub mod standins;
