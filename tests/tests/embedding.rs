@@ -185,7 +185,14 @@ fn remove(pipeline: &gst::Pipeline, mouth: gst::Element) {
 #[test]
 fn plugins_can_be_registered_statically() {
     plugins::init();
-    for name in ["vad", "vadsrc", "ttssink", "espeaktts", "chateliza"] {
+    for name in [
+        "vad",
+        "vadsrc",
+        "ttssink",
+        "espeaktts",
+        "chateliza",
+        "chatllm",
+    ] {
         let made = gst::ElementFactory::make(name).build();
         assert!(made.is_ok(), "{name}: {made:?}");
     }

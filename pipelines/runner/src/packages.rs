@@ -18,8 +18,9 @@ static TABLE: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
 });
 
 /// Elements of gst-duplex and the plugin that holds each.
-pub const OURS: [(&str, &str); 5] = [
+pub const OURS: [(&str, &str); 6] = [
     ("chateliza", "duplexchat"),
+    ("chatllm", "duplexchat"),
     ("vad", "duplexvad"),
     ("vadsrc", "duplexvad"),
     ("ttssink", "duplextts"),

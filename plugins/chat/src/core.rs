@@ -33,7 +33,12 @@ pub trait Brain: Default + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Sets one of them.
+    /// Its own signals.
+    fn signals<T: Host<Brain = Self>>() -> Vec<glib::subclass::Signal> {
+        Vec::new()
+    }
+
+    /// Sets one of its properties.
     fn set_property(&self, _name: &str, _value: &glib::Value) {}
 
     /// Reads one of them.

@@ -67,7 +67,8 @@ impl<B: Brain> Core<B> {
 
     pub fn sink_event(&self, element: &gst::Element, event: gst::Event) -> bool {
         use gst::EventView as V;
-        gst::log!(self.cat, obj = element, "{event:?}");
+        // Not what is in it: that may be what a caller said.
+        gst::log!(self.cat, obj = element, "{:?}", event.type_());
         match event.view() {
             V::FlushStart(_) => {
                 self.with(|state| {

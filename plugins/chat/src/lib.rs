@@ -6,15 +6,18 @@
 #![allow(missing_docs)]
 
 mod chateliza;
+mod chatllm;
 mod core;
 mod element;
 mod events;
 mod intake;
+mod llm;
 mod settings;
 mod task;
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
-    chateliza::register(plugin)
+    chateliza::register(plugin)?;
+    chatllm::register(plugin)
 }
 
 gst::plugin_define!(

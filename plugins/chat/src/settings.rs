@@ -57,7 +57,7 @@ pub fn properties<B: Brain>() -> Vec<glib::ParamSpec> {
 }
 
 pub fn signals<T: Host>() -> Vec<glib::subclass::Signal> {
-    vec![
+    let mut all = vec![
         glib::subclass::Signal::builder("ask")
             .param_types([String::static_type()])
             .action()
@@ -69,7 +69,9 @@ pub fn signals<T: Host>() -> Vec<glib::subclass::Signal> {
                 None
             })
             .build(),
-    ]
+    ];
+    all.extend(T::Brain::signals::<T>());
+    all
 }
 
 pub fn set_property<B: Brain>(core: &Core<B>, value: &glib::Value, pspec: &glib::ParamSpec) {

@@ -6,6 +6,10 @@
 #![allow(clippy::print_stdout)]
 
 mod eliza;
+mod faults;
 mod life;
+mod litellm;
+mod llm;
 mod mouth;
 mod rig;
+mod server;
