@@ -185,6 +185,10 @@ fn it_asks_when_the_recogniser_is_not_sure() {
     talk.end_of_turn(Some(0.05));
     assert!(talk.answer().1.ends_with("Did you say: count to two?"));
     assert_eq!(talk.asked("yes"), "One, two.");
+    talk.chat.set_property("min-confidence", 0.0);
+    talk.push("count to three").unwrap();
+    talk.end_of_turn(Some(0.05));
+    assert_eq!(talk.answer().1, "One, two, three.");
 }
 
 #[test]

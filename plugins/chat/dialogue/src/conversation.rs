@@ -317,25 +317,33 @@ impl<E> Conversation<E> {
     /// Speech was stopped: the history keeps what was heard, and what is still being written of it ends. Gives the
     /// answers that were cut, each with what was heard of it.
     pub fn interrupted(&mut self, told: Heard<'_>) -> Vec<(String, String)> {
-        let last = self.history.last_answer().map(|entry| entry.id.clone());
-        let first = match told.id {
-            "" => last,
-            id => Some(id.to_owned()),
+        let mut answers: Vec<(String, String)> = Vec::new();
+        for entry in self.history.entries() {
+            if entry.role == Role::Agent && !entry.id.is_empty() {
+                match answers.last_mut().filter(|(id, _)| *id == entry.id) {
+                    Some((_, text)) => text.push_str(&entry.text),
+                    None => answers.push((entry.id.clone(), entry.text.clone())),
+                }
+            }
+        }
+        let known = match told.id {
+            "" => answers.len().checked_sub(1),
+            id => answers.iter().position(|(answer, _)| answer == id),
         };
         let mut cut = Vec::new();
-        if let Some(id) = first
-            && self.history.heard(&id, told.heard)
-        {
+        if let Some(known) = known {
+            let id = answers[known].0.clone();
+            self.history.heard(&id, told.heard);
             cut.push((id, told.heard.to_owned()));
         }
-        // What waited behind it went with it, unless it came after the stop.
+        // What waited behind it went with it, unless it came after the stop. Where somebody else's utterance was stopped,
+        // only the last answer can have waited.
+        let first = known.map_or(answers.len().saturating_sub(1), |known| known + 1);
         let unheard = normal(told.unheard);
-        let later: Vec<(String, String)> = (self.history.entries())
-            .filter(|entry| entry.role == Role::Agent && !entry.id.is_empty())
-            .skip_while(|entry| !told.id.is_empty() && !newer(&entry.id, told.id))
-            .filter(|entry| !cut.iter().any(|(id, _)| *id == entry.id))
-            .map(|entry| (entry.id.clone(), normal(&entry.text)))
-            .collect();
+        let later = answers
+            .split_off(first)
+            .into_iter()
+            .map(|(id, text)| (id, normal(&text)));
         for (id, text) in later {
             if !text.is_empty() && (unheard.contains(&text) || told.capped) {
                 self.history.heard(&id, "");
@@ -556,19 +564,6 @@ fn normal(text: &str) -> String {
 
 fn agree(a: &str, b: &str) -> bool {
     normal(a) == normal(b)
-}
-
-/// Whether the first utterance was named after the second. Ids end in a number that grows.
-fn newer(a: &str, b: &str) -> bool {
-    let split = |id: &str| -> Option<(String, u64)> {
-        let (name, number) = id.rsplit_once('-')?;
-        Some((name.to_owned(), number.parse().ok()?))
-    };
-    match (split(a), split(b)) {
-        (Some((a, m)), Some((b, n))) if a == b => m > n,
-        // Somebody else's: only its text tells.
-        _ => true,
-    }
 }
 
 #[cfg(test)]

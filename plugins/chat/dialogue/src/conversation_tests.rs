@@ -370,3 +370,147 @@ fn an_answer_of_nothing_says_nothing() {
         ]
     );
 }
+
+#[test]
+fn a_guess_is_made_again_once_it_is_known_what_was_heard() {
+    let mut talk = talk(Config {
+        preemptive: true,
+        ..Config::default()
+    });
+    talk.ask("story");
+    run(&mut talk, ms(0));
+    answer(&mut talk, 1, "Once upon a time.");
+    run(&mut talk, ms(0));
+    talk.likely_end_of_turn("wait");
+    run(&mut talk, ms(0));
+    talk.interrupted(Heard {
+        id: "answer-1",
+        heard: "Once",
+        unheard: "upon a time.",
+        capped: false,
+    });
+    assert!(!talk.wants(2) && talk.wants(3));
+    talk.next(ms(0));
+    let Action::Think(request) = talk.next(ms(0)) else {
+        panic!("it thinks again")
+    };
+    assert_eq!(request.history[1].text, "Once");
+}
+
+/// Whatever happens in whatever order: utterances do not mingle, each ends, and what left is what is remembered.
+#[test]
+fn nothing_leaves_of_an_answer_that_lost_the_floor() {
+    let mut random = 1_u64;
+    let mut below = move |most: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % most
+    };
+    for round in 0..300 {
+        let mut talk = talk(Config {
+            preemptive: round % 2 == 0,
+            ..Config::default()
+        });
+        let mut now = ms(0);
+        let mut thinking: Vec<u64> = Vec::new();
+        let mut open: Option<String> = None;
+        let mut left: Vec<(String, String)> = Vec::new();
+        let mut stopped: Vec<String> = Vec::new();
+        let mut answers = 0;
+        for _ in 0..300 {
+            match below(12) {
+                0 => talk.ask("typed"),
+                1 => drop(talk.text(now, "said", true)),
+                2 => talk.end_of_turn(None, ""),
+                3 => talk.likely_end_of_turn(if below(2) == 0 { "said" } else { "other" }),
+                4 => {
+                    let told = left.iter().nth_back(below(2) as usize).cloned();
+                    let (id, text) = told.unwrap_or_default();
+                    let words: Vec<&str> = text.split(' ').collect();
+                    let (heard, unheard) = words.split_at(below(words.len() as u64 + 1) as usize);
+                    let cut = talk.interrupted(Heard {
+                        id: &id,
+                        heard: &heard.join(" "),
+                        unheard: &unheard.join(" "),
+                        capped: false,
+                    });
+                    stopped.extend(cut.into_iter().map(|(id, _)| id));
+                }
+                5 if below(20) == 0 => {
+                    talk.flush();
+                    open = None;
+                }
+                _ => {
+                    for number in &thinking {
+                        let wanted = talk.wants(*number);
+                        let piece = match below(6) {
+                            0 => Piece::Done,
+                            _ => Piece::Text(format!("w{} ", below(100))),
+                        };
+                        assert_eq!(talk.piece(*number, piece), wanted);
+                    }
+                }
+            }
+            now += ms(below(300));
+            for _ in 0..below(6) {
+                match talk.next(now) {
+                    Action::Think(request) => {
+                        if talk.wants(request.number) {
+                            thinking.push(request.number);
+                        }
+                    }
+                    Action::Begin(id) => {
+                        assert_eq!(open, None);
+                        left.push((id.clone(), String::new()));
+                        open = Some(id);
+                    }
+                    Action::Text(id, text) => {
+                        assert_eq!(open.as_ref(), Some(&id));
+                        assert!(!stopped.contains(&id), "{id} goes on after it was stopped");
+                        left.last_mut().unwrap().1.push_str(&text);
+                    }
+                    Action::End(id) => {
+                        assert_eq!(open.take(), Some(id));
+                        answers += 1;
+                    }
+                    Action::Wait(_) => break,
+                    _ => {}
+                }
+            }
+            thinking.retain(|number| talk.wants(*number));
+            assert!(thinking.len() <= 2);
+            for entry in talk.history().entries().filter(|e| e.role == Role::Agent) {
+                let (_, text) = left.iter().find(|(id, _)| *id == entry.id).unwrap();
+                match stopped.contains(&entry.id) {
+                    true => assert!(normal(text).starts_with(&normal(&entry.text))),
+                    false => assert_eq!(*text, entry.text),
+                }
+            }
+        }
+        assert!(answers > 3, "only {answers}");
+    }
+}
+
+#[test]
+fn what_somebody_else_said_is_no_answer_but_may_have_kept_one_waiting() {
+    for (unheard, last) in [
+        ("of theirs. Two.", vec!["so", "Two.", "so"]),
+        ("of theirs.", vec!["so", "Two.", "so", "Two."]),
+    ] {
+        let mut talk = talk(Config::default());
+        for number in [1, 2] {
+            talk.ask("so");
+            run(&mut talk, ms(0));
+            answer(&mut talk, number, "Two.");
+            run(&mut talk, ms(0));
+        }
+        talk.interrupted(Heard {
+            id: "utterance-7",
+            heard: "Something",
+            unheard,
+            capped: false,
+        });
+        assert_eq!(history(&talk), last);
+    }
+}

@@ -144,12 +144,6 @@ impl History {
         true
     }
 
-    /// The utterance of the last answer.
-    pub fn last_answer(&self) -> Option<&Entry> {
-        let mut answers = self.entries.iter().rev();
-        answers.find(|e| e.role == Role::Agent)
-    }
-
     fn trim(&mut self) {
         loop {
             let turns = self.entries.iter().filter(|e| e.role == Role::Caller);

@@ -22,7 +22,7 @@ use std::sync::Mutex;
 
 use duplex_dialogue::{
     Piece, Request,
-    eliza::{Eliza, TimeOfDay},
+    eliza::{Eliza, TimeOfDay, UNSURE},
 };
 use gst::{glib, prelude::*};
 
@@ -44,8 +44,23 @@ chat_element! {
 /// What this element adds.
 #[derive(Default)]
 pub struct ElizaBrain {
-    seed: Mutex<u64>,
+    settings: Mutex<Settings>,
     eliza: Mutex<Option<Eliza>>,
+}
+
+#[derive(Clone, Copy)]
+struct Settings {
+    seed: u64,
+    min_confidence: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            min_confidence: UNSURE,
+        }
+    }
 }
 
 impl Brain for ElizaBrain {
@@ -56,28 +71,49 @@ impl Brain for ElizaBrain {
                 .blurb("A number of your choice: with another one, other stories come first and other words are chosen")
                 .mutable_ready()
                 .build(),
+            glib::ParamSpecDouble::builder("min-confidence")
+                .nick("Minimum Confidence")
+                .blurb(
+                    "How sure a recogniser has to be, 0 to 1, for a turn to be taken as it is; below, it is asked once \
+                     whether that was said",
+                )
+                .minimum(0.0)
+                .maximum(1.0)
+                .default_value(UNSURE)
+                .mutable_playing()
+                .build(),
         ]
     }
 
     fn set_property(&self, name: &str, value: &glib::Value) {
-        if let ("seed", Ok(seed)) = (name, value.get()) {
-            *lock(&self.seed) = seed;
+        let mut settings = lock(&self.settings);
+        match name {
+            "seed" => settings.seed = value.get().unwrap_or_default(),
+            "min-confidence" => settings.min_confidence = value.get().unwrap_or(UNSURE),
+            _ => {}
         }
     }
 
     fn property(&self, name: &str) -> Option<glib::Value> {
-        (name == "seed").then(|| lock(&self.seed).to_value())
+        let settings = lock(&self.settings);
+        match name {
+            "seed" => Some(settings.seed.to_value()),
+            "min-confidence" => Some(settings.min_confidence.to_value()),
+            _ => None,
+        }
     }
 
     fn begin(&self, _: &gst::Element) -> Result<(), gst::ErrorMessage> {
-        let seed = *lock(&self.seed);
+        let seed = lock(&self.settings).seed;
         *lock(&self.eliza) = Some(Eliza::new(seed));
         Ok(())
     }
 
     fn think(&self, request: Request, pen: Pen) -> Thought {
+        let min_confidence = lock(&self.settings).min_confidence;
         let mut eliza = lock(&self.eliza);
         let eliza = eliza.get_or_insert_with(|| Eliza::new(0));
+        eliza.set_unsure(min_confidence);
         let turn = &request.turn;
         let reply = eliza.answer(&request.id, &turn.text, turn.confidence, now());
         for word in reply.text.split_inclusive(' ') {

@@ -45,9 +45,14 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn text(&mut self, text: String) -> Result<(), Failure> {
+    fn text(&mut self, mut text: String) -> Result<(), Failure> {
         if text.is_empty() {
             return Ok(());
+        }
+        let room = MOST_CHARACTERS.saturating_sub(self.characters);
+        let end = text.char_indices().nth(room).map(|(end, _)| end);
+        if let Some(end) = end {
+            text.truncate(end);
         }
         if self.characters == 0 {
             let time = u64::try_from(self.asked.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -60,7 +65,7 @@ impl Writer<'_> {
         self.characters += text.chars().count();
         self.text.push_str(&text);
         self.out.write(Piece::Text(text));
-        if self.characters > MOST_CHARACTERS {
+        if end.is_some() {
             return Err(Failure::last(format!(
                 "The answer of {} does not end: it was cut after {MOST_CHARACTERS} characters; set max-tokens",
                 self.endpoint.name

@@ -13,7 +13,7 @@ mod words;
 pub use self::skills::Skill;
 use self::{reflect::Reflection, skills::Intent};
 
-/// Below this a recogniser's confidence is asked about, once.
+/// Below this a recogniser's confidence is asked about, once, where nobody sets another limit.
 pub const UNSURE: f64 = 0.35;
 
 /// The time of day where the conversation takes place.
@@ -79,6 +79,7 @@ pub struct Eliza {
     expect: Expect,
     /// Whether the last turn was asked about already.
     asked: bool,
+    unsure: f64,
     long: Option<Long>,
     last: Last,
 }
@@ -93,9 +94,15 @@ impl Eliza {
             varied: seed,
             expect: Expect::Anything,
             asked: false,
+            unsure: UNSURE,
             long: None,
             last: Last::default(),
         }
+    }
+
+    /// A recogniser that is less confident than this, 0 to 1, is not believed at once.
+    pub fn set_unsure(&mut self, below: f64) {
+        self.unsure = below;
     }
 
     /// Answers a turn. `id` names the answer in [`heard`](Self::heard).
@@ -112,7 +119,7 @@ impl Eliza {
             ..Last::default()
         };
         let expect = std::mem::take(&mut self.expect);
-        let unsure = confidence.is_some_and(|sure| sure < UNSURE);
+        let unsure = confidence.is_some_and(|sure| sure < self.unsure);
         let reply = if unsure && !std::mem::replace(&mut self.asked, true) {
             self.expect = Expect::Meant(turn.to_owned());
             reply(
