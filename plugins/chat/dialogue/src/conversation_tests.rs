@@ -455,11 +455,7 @@ fn nothing_leaves_of_an_answer_that_lost_the_floor() {
             now += ms(below(300));
             for _ in 0..below(6) {
                 match talk.next(now) {
-                    Action::Think(request) => {
-                        if talk.wants(request.number) {
-                            thinking.push(request.number);
-                        }
-                    }
+                    Action::Think(request) => thinking.push(request.number),
                     Action::Begin(id) => {
                         assert_eq!(open, None);
                         left.push((id.clone(), String::new()));
