@@ -141,6 +141,8 @@ pub(crate) struct Ear {
     scores: Vec<Score>,
     /// Until when two phases are worth it.
     far_until: Option<u64>,
+    /// The agent was speaking at the last onset.
+    over_speech: bool,
     pub counters: Counters,
 }
 
@@ -161,6 +163,7 @@ impl Ear {
             over: 0,
             scores: Vec::new(),
             far_until: None,
+            over_speech: false,
             counters: Counters::default(),
         };
         ear.configure(settings);
@@ -431,6 +434,8 @@ impl Ear {
             onset: since.saturating_sub(RISE),
             last_voice: since,
             probability: self.segmenter.probability(),
+            over_speech: true,
+            suspicion: true,
         }
     }
 
@@ -465,11 +470,15 @@ impl Ear {
     fn decide(&mut self, out: &mut Vec<Event>, f: impl FnOnce(&mut Segmenter, &mut Vec<Event>)) {
         let first = out.len();
         f(&mut self.segmenter, out);
-        for event in &out[first..] {
+        for event in &mut out[first..] {
             if event.kind == Kind::Onset {
+                // A mouth that paused for what was suspected was speaking.
+                let paused = self.suspected.is_some_and(|suspicion| suspicion.told);
+                self.over_speech = paused || self.echo.far_plays(event.onset);
                 self.suspected = None;
                 self.rise.borne_out();
             }
+            event.over_speech = self.over_speech;
             *match event.kind {
                 Kind::Suspected => &mut self.counters.suspected,
                 Kind::Onset => &mut self.counters.onsets,

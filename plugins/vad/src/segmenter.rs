@@ -71,6 +71,10 @@ pub struct Event {
     pub last_voice: u64,
     /// Speech probability of the deciding audio.
     pub probability: f32,
+    /// The agent was speaking when the speech began. Not from the segmenter, which hears one side.
+    pub over_speech: bool,
+    /// It is about a suspicion, before any onset.
+    pub suspicion: bool,
 }
 
 /// Where the segmenter stands.
@@ -239,6 +243,8 @@ impl Segmenter {
             onset: self.onset,
             last_voice: self.last_voice,
             probability: self.probability,
+            over_speech: false,
+            suspicion: false,
         });
     }
 }

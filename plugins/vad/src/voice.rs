@@ -63,20 +63,24 @@ impl Decision {
             .build()
     }
 
-    /// The serialized event for those who work on the audio: only confirmed speech begins, and
-    /// only that ends.
+    /// The serialized event for those who work on the audio. A suspicion is good for a mouth alone.
     pub fn downstream(&self) -> Option<gst::Event> {
         let e = &self.event;
-        let (name, running_time) = match e.kind {
-            Kind::Started => ("voice/start-of-speech", e.onset),
-            Kind::Ended => ("voice/end-of-speech", e.last_voice),
-            Kind::Suspected | Kind::Onset | Kind::Cancelled => return None,
+        let (name, running_time, over_speech) = match e.kind {
+            Kind::Suspected => return None,
+            // An onset was never announced where a suspicion is withdrawn.
+            Kind::Cancelled if e.suspicion => return None,
+            Kind::Onset => ("voice/onset-of-speech", e.onset, Some(e.over_speech)),
+            Kind::Cancelled => ("voice/cancelled-speech", e.onset, None),
+            Kind::Started => ("voice/start-of-speech", e.onset, Some(e.over_speech)),
+            Kind::Ended => ("voice/end-of-speech", e.last_voice, None),
         };
         Some(gst::event::CustomDownstream::new(
             gst::Structure::builder(name)
                 .field("running-time", running_time)
                 .field("stream-time", self.stream_time(running_time))
                 .field("probability", f64::from(e.probability))
+                .field_if_some("over-speech", over_speech)
                 .build(),
         ))
     }
@@ -141,6 +145,8 @@ mod tests {
                 onset: 1_000,
                 last_voice: 1_500,
                 probability: 0.75,
+                over_speech: true,
+                suspicion: false,
             },
             stream_offset: -200,
         };
@@ -156,6 +162,7 @@ mod tests {
         assert_eq!(s.name(), "voice/start-of-speech");
         assert_eq!(s.get::<u64>("running-time"), Ok(1_000));
         assert_eq!(s.get::<u64>("stream-time"), Ok(800));
+        assert_eq!(s.get::<bool>("over-speech"), Ok(true));
         assert!(event.is_serialized() && event.is_downstream() && !event.is_sticky());
     }
 

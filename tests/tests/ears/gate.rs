@@ -111,6 +111,7 @@ fn only_speech_passes_with_what_was_before_it() {
         let mut order = order;
         order.dedup();
         let expected = [
+            "voice/onset-of-speech",
             "voice/start-of-speech",
             "audio",
             "voice/end-of-speech",
@@ -232,7 +233,11 @@ fn a_jump_back_lets_go_of_what_waits() {
     assert_eq!(extent(&out), 60_000 + length);
     assert_eq!(
         custom(&out),
-        ["voice/start-of-speech", "voice/end-of-speech"],
+        [
+            "voice/onset-of-speech",
+            "voice/start-of-speech",
+            "voice/end-of-speech"
+        ],
         "the speech before the jump ends with it"
     );
     rig.hear(&samples[160..]);
@@ -240,7 +245,11 @@ fn a_jump_back_lets_go_of_what_waits() {
     let out = rig.take();
     assert_eq!(
         custom(&out),
-        ["voice/start-of-speech", "voice/end-of-speech"]
+        [
+            "voice/onset-of-speech",
+            "voice/start-of-speech",
+            "voice/end-of-speech"
+        ]
     );
     let waits = 150 + 200 + 250 + 64 + 32;
     // Whole buffers wait.

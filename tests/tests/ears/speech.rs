@@ -171,7 +171,13 @@ fn events_go_downstream_before_the_audio_that_decides() {
             Out::Signal(..) => {}
         }
     }
-    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    let onset = seen.remove(0);
+    assert_eq!(
+        (onset.0.as_str(), onset.1),
+        ("voice/onset-of-speech", seen[0].1)
+    );
+    assert!(onset.2 < seen[0].2, "{onset:?}, {seen:?}");
     let started = signals(&out)[1].1;
     assert_eq!(seen[0].0, "voice/start-of-speech");
     assert!((400.0..=600.0).contains(&seen[0].1), "{seen:?}");

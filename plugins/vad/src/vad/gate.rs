@@ -150,8 +150,14 @@ impl Gate {
         self.advance(event.at, out);
         match event.kind {
             Kind::Suspected => {}
-            Kind::Onset => self.tentative = Some(event.onset.saturating_sub(self.padding)),
-            Kind::Cancelled => self.tentative = None,
+            Kind::Onset => {
+                out.extend(decision.downstream().map(Out::Event));
+                self.tentative = Some(event.onset.saturating_sub(self.padding));
+            }
+            Kind::Cancelled => {
+                out.extend(decision.downstream().map(Out::Event));
+                self.tentative = None;
+            }
             Kind::Started => {
                 self.drop_until(event.onset.saturating_sub(self.padding), true, out);
                 out.extend(decision.downstream().map(Out::Event));

@@ -14,8 +14,10 @@
  *
  * For every decision it emits a signal from its streaming thread, `speech-onset`,
  * `speech-started`, `speech-cancelled` or `speech-ended`, and posts an element message
- * `voice-activity`. Confirmed speech is also announced downstream, by the serialized events
- * `voice/start-of-speech` and `voice/end-of-speech`.
+ * `voice-activity`. The same is announced downstream, by the serialized events `voice/onset-of-speech`,
+ * `voice/start-of-speech`, `voice/cancelled-speech` and `voice/end-of-speech`, with `running-time` and `stream-time`
+ * (guint64, ns, where speech began or ended) and `probability`; the first two also with `over-speech` (gboolean): an
+ * agent was speaking then.
  *
  * While an agent speaks there may be a `speech-suspected` before the onset: it has suddenly grown
  * louder, which is clear up to 100 ms before it is clear what it is. It is good for a pause of the
