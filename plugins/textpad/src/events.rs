@@ -7,10 +7,11 @@
 //! | `voice/utterance` | downstream | what follows, text or sound, is a new utterance |
 //! | `voice/word` | downstream, sound only | where a word lies; ahead of the buffer in which it begins |
 //! | `voice/end-of-utterance` | downstream | the utterance is complete |
+//! | `voice/interruption` | downstream, out of band | what a caller means who speaks while the mouth does |
 //! | `voice/interrupted` | upstream | speech was stopped, and what of it was heard |
 //! | `voice/playout` | downstream of a mouth | what the next buffer holds from some place on: which utterance, or silence |
 //!
-//! The downstream ones are serialized, so they keep their place between buffers through converters,
+//! The other downstream ones are serialized, so they keep their place between buffers through converters,
 //! resamplers and mixers. Each type here turns into its event by `to_event` and is read back by
 //! `from_event`, which gives `None` for any other event and for one whose fields are missing or of
 //! another type. All of it may be called from any thread.
@@ -21,6 +22,8 @@ pub const UTTERANCE: &str = "voice/utterance";
 pub const WORD: &str = "voice/word";
 /// Structure name of [`UtteranceEnd`].
 pub const END_OF_UTTERANCE: &str = "voice/end-of-utterance";
+/// Structure name of [`Decision`].
+pub const INTERRUPTION: &str = "voice/interruption";
 /// Structure name of [`Interrupted`].
 pub const INTERRUPTED: &str = "voice/interrupted";
 
@@ -48,6 +51,42 @@ fn time(structure: &gst::StructureRef, field: &str) -> Option<gst::ClockTime> {
         .get::<u64>(field)
         .ok()
         .and_then(|time| (time != u64::MAX).then(|| gst::ClockTime::from_nseconds(time)))
+}
+
+/// `voice/interruption`: what a caller means who speaks while the mouth does, told by a recogniser as soon as it knows.
+/// Out of band: it must not wait behind text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// He takes the turn: what is being said is dropped.
+    Commit,
+    /// He does not ("mhm"): it goes on.
+    Dismiss,
+}
+
+impl Decision {
+    /// An event that overtakes everything.
+    pub fn to_event(self) -> gst::Event {
+        let decision = match self {
+            Self::Commit => "commit",
+            Self::Dismiss => "dismiss",
+        };
+        let structure = gst::Structure::builder(INTERRUPTION).field("decision", decision);
+        gst::event::CustomDownstreamOob::new(structure.build())
+    }
+
+    /// Reads the event back; `None` where it is another.
+    pub fn from_event(event: &gst::EventRef) -> Option<Self> {
+        let structure = event.structure()?;
+        if event.type_() != gst::EventType::CustomDownstreamOob || structure.name() != INTERRUPTION
+        {
+            return None;
+        }
+        match structure.get::<&str>("decision").ok()? {
+            "commit" => Some(Self::Commit),
+            "dismiss" => Some(Self::Dismiss),
+            _ => None,
+        }
+    }
 }
 
 /// `voice/utterance`: what follows belongs to a new utterance.
@@ -318,6 +357,11 @@ mod tests {
             UtteranceEnd::of_sound("u-2", 22_050),
         ] {
             assert_eq!(UtteranceEnd::from_event(&end.to_event()), Some(end));
+        }
+        for decision in [Decision::Commit, Decision::Dismiss] {
+            let event = decision.to_event();
+            assert_eq!(Decision::from_event(&event), Some(decision));
+            assert!(!event.is_serialized() && event.is_downstream());
         }
         let interrupted = Interrupted {
             utterance_id: "u-3".into(),

@@ -64,9 +64,10 @@ pub enum Command {
     Resume,
     /// Fall silent and drop everything.
     Interrupt,
-    /// What the caller says is meant as an interruption: do not wait for `commit_duration`.
+    /// What the caller says is meant as an interruption: do not wait for `commit_duration`, also where he was dismissed
+    /// before.
     Commit,
-    /// What the caller says is no interruption ("mhm"): go on, and ignore the rest of it.
+    /// What the caller says is no interruption ("mhm"): go on, and ignore the rest of it, up to a commit.
     Dismiss,
 }
 
@@ -254,6 +255,11 @@ impl Interruption {
                 } => {
                     self.ear = Ear::Holding { since };
                     Some(self.drop(Reason::OnsetCommit, silenced, at))
+                }
+                // It did not seem to matter, and now it does ("mhm … but wait").
+                Ear::Ignored if playing && self.mode != Mode::None => {
+                    self.ear = Ear::Holding { since: at };
+                    Some(self.drop(Reason::OnsetCommit, at, at))
                 }
                 _ => None,
             },

@@ -180,6 +180,22 @@ fn table() {
             "100 hush, 150 speak",
         ),
         (Two, "0 play, 100 commit", ""),
+        // Mhm … but wait.
+        (
+            Two,
+            "0 play, 100 onset, 150 dismiss, 400 commit, 500 ended",
+            "100 hush, 150 speak, 400 drop onset-commit of 400, 400 hush, 500 speak",
+        ),
+        (
+            Two,
+            "0 play, 100 onset, 150 dismiss, 300 ended, 400 commit",
+            "100 hush, 150 speak",
+        ),
+        (
+            Two,
+            "0 play, 100 onset, 150 commit, 200 commit, 500 ended",
+            "100 hush, 150 drop onset-commit of 100, 500 speak",
+        ),
         (
             Two,
             "0 play, 100 dismiss, 200 onset, 300 cancelled",

@@ -11,11 +11,15 @@
  * |[
  * gst-launch-1.0 vadsrc name=ears ! fakesink filesrc location=story.txt ! text/x-raw,format=utf8 ! ttssink interrupted-by=ears
  * ]| Reads a story aloud until somebody speaks up.
+ *
+ * A recogniser upstream knows from the words what is meant: its event `voice/interruption` with `decision` (`commit` or
+ * `dismiss`) does what the action signals of those names do.
  */
 // Locks: `settings`, `chain` and `ears` are each taken for copying in or out, never one inside another, and never
 // over a call into another element. Those of control.rs and of the text queue are described there.
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
+use duplex_textpad::events::Decision;
 use gst::{glib, prelude::*, subclass::prelude::*};
 
 use super::{
@@ -307,6 +311,7 @@ impl ObjectImpl for TtsSink {
         let weak = element.downgrade();
         let playout = self.playout.downgrade();
         let ended = playout.clone();
+        let decided = playout.clone();
         let flush = weak.clone();
         let discarded = weak.clone();
         self.queue.set_hooks(Hooks {
@@ -328,6 +333,14 @@ impl ObjectImpl for TtsSink {
             discarded: Box::new(move |rest| {
                 if let Some(element) = discarded.upgrade() {
                     element.imp().enqueue(Job::Discarded(rest));
+                }
+            }),
+            decided: Box::new(move |decision| {
+                if let Some(playout) = decided.upgrade() {
+                    playout.command(match decision {
+                        Decision::Commit => Command::Commit,
+                        Decision::Dismiss => Command::Dismiss,
+                    });
                 }
             }),
         });

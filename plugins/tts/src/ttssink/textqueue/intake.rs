@@ -4,7 +4,7 @@
 
 use duplex_textpad::{
     Utf8Decoder,
-    events::{UtteranceBegin, UtteranceEnd},
+    events::{Decision, UtteranceBegin, UtteranceEnd},
 };
 use gst::{prelude::*, subclass::prelude::*};
 
@@ -205,7 +205,15 @@ impl TextQueue {
                 state.policy.other(event);
                 None
             }),
-            V::CustomDownstreamOob(_) => self.srcpad.push_event(event),
+            V::CustomDownstreamOob(_) => match Decision::from_event(&event) {
+                Some(decision) => {
+                    if let Some(hooks) = self.hooks.get() {
+                        (hooks.decided)(decision);
+                    }
+                    true
+                }
+                None => self.srcpad.push_event(event),
+            },
             // The queue makes caps, segments and everything else of its own stream itself.
             _ => true,
         }

@@ -12,6 +12,7 @@ mod pieces;
 pub mod policy;
 mod task;
 
+use duplex_textpad::events::Decision;
 use gst::{glib, prelude::*, subclass::prelude::*};
 use policy::{AfterInterruption, Discarded, Dropped};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Hooks {
     pub flush: Box<dyn Fn() + Send + Sync>,
     /// All text of a stopped utterance has arrived, and was discarded.
     pub discarded: Box<dyn Fn(Discarded) + Send + Sync>,
+    /// A recogniser upstream knows what the caller means.
+    pub decided: Box<dyn Fn(Decision) + Send + Sync>,
 }
 
 /// What may be set. All of it may change at any time.
