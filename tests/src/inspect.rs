@@ -12,7 +12,13 @@ use serde_json::{Map, Value, json};
 pub const TYPE_PREFIX: &str = "GstDuplex";
 
 /// Our plugins by name.
-pub const PLUGINS: [&str; 4] = ["duplexchat", "duplexespeak", "duplextts", "duplexvad"];
+pub const PLUGINS: [&str; 5] = [
+    "duplexasr",
+    "duplexchat",
+    "duplexespeak",
+    "duplextts",
+    "duplexvad",
+];
 
 /// Factories of our elements, by name.
 pub fn factories() -> Vec<gst::ElementFactory> {

@@ -12,7 +12,8 @@ use std::{
 };
 
 /// Our plugins by the name of their files.
-pub const FILES: [&str; 4] = [
+pub const FILES: [&str; 5] = [
+    "libgstduplexasr.so",
     "libgstduplexchat.so",
     "libgstduplexespeak.so",
     "libgstduplextts.so",
@@ -25,6 +26,7 @@ pub fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         gst::init().expect("GStreamer starts");
+        gstduplexasr::plugin_register_static().expect("duplexasr registers");
         gstduplexchat::plugin_register_static().expect("duplexchat registers");
         gstduplexespeak::plugin_register_static().expect("duplexespeak registers");
         gstduplextts::plugin_register_static().expect("duplextts registers");

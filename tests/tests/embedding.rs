@@ -192,6 +192,7 @@ fn plugins_can_be_registered_statically() {
         "espeaktts",
         "chateliza",
         "chatllm",
+        "sphinxasr",
     ] {
         let made = gst::ElementFactory::make(name).build();
         assert!(made.is_ok(), "{name}: {made:?}");

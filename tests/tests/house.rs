@@ -128,6 +128,7 @@ fn rooms_depend_on_nothing_they_may_not_see() {
             "duplex-dialogue",
             "duplex-synthesis",
             "duplex-espeak",
+            "duplex-recognition",
             "duplex-yaml",
         ]
         .contains(&name)
@@ -158,6 +159,7 @@ fn policy_knows_no_gstreamer() {
         "plugins/chat/dialogue",
         "plugins/synthesis",
         "plugins/espeak/engine",
+        "plugins/asr/recognition",
         "pipelines/yaml",
         "pipelines/runner/src/serve/access.rs",
         "pipelines/runner/src/serve/admission.rs",

@@ -57,7 +57,7 @@ pub fn start(format: Format, verbosity: u8) {
         });
         if verbosity == 0 {
             // Warnings of our own elements are meant for users.
-            for category in ["vad*", "ttssink*", "espeaktts*", "duplex*"] {
+            for category in ["vad*", "ttssink*", "espeaktts*", "sphinxasr*", "duplex*"] {
                 gst::log::set_threshold_for_name(category, gst::DebugLevel::Warning);
             }
         }

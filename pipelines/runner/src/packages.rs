@@ -18,13 +18,14 @@ static TABLE: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
 });
 
 /// Elements of gst-duplex and the plugin that holds each.
-pub const OURS: [(&str, &str); 6] = [
+pub const OURS: [(&str, &str); 7] = [
     ("chateliza", "duplexchat"),
     ("chatllm", "duplexchat"),
     ("vad", "duplexvad"),
     ("vadsrc", "duplexvad"),
     ("ttssink", "duplextts"),
     ("espeaktts", "duplexespeak"),
+    ("sphinxasr", "duplexasr"),
 ];
 
 /// What to do to have the element, or `None` when nobody is known to have it.

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Recognition as an application sees it: recorded and synthesised speech through the ears into `sphinxasr`.
+
+mod interruptions;
+mod phrases;
+mod rig;
