@@ -22,6 +22,8 @@ fn init() {
     INIT.call_once(|| {
         gst::init().unwrap();
         gstduplexvad::plugin_register_static().unwrap();
+        gstduplexchat::plugin_register_static().unwrap();
+        gstduplexasr::plugin_register_static().unwrap();
         gstduplextts::plugin_register_static().unwrap();
         gstduplexespeak::plugin_register_static().unwrap();
         // One of the broken descriptions names what a machine may lack; this one lacks it in any case.

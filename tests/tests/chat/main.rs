@@ -5,6 +5,7 @@
 // Tests speak to the person who runs them.
 #![allow(clippy::print_stdout)]
 
+mod conversation;
 mod eliza;
 mod faults;
 mod life;
