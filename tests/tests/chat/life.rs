@@ -7,7 +7,10 @@ use std::time::Duration;
 use duplex_tests::process;
 use gst::prelude::*;
 
-use crate::rig::{Out, Talk, joined};
+use crate::{
+    rig::{Out, Talk, joined},
+    server::Server,
+};
 
 #[test]
 fn a_flush_drops_what_is_under_way_and_the_conversation_goes_on() {
@@ -110,6 +113,94 @@ fn answers_that_nobody_takes_are_an_error_that_says_what_to_do() {
         error.error()
     );
     chat.set_state(gst::State::Null).unwrap();
+}
+
+/// Everything at once, from several threads, again and again; then it answers as if nothing had been.
+fn storm(element: &str, answer: &str) {
+    let mut talk = Talk::with(element);
+    for seed in 0..12 {
+        let ids: Vec<String> = (talk.out().into_iter().rev())
+            .filter_map(|one| match one {
+                Out::Begin(id) => Some(id),
+                _ => None,
+            })
+            .take(3)
+            .collect();
+        std::thread::scope(|scope| {
+            let talk = &talk;
+            scope.spawn(move || {
+                for n in 0..60 {
+                    if (n + seed) % 15 == 0 {
+                        talk.text.push_event(gst::event::FlushStart::new());
+                        talk.text.push_event(gst::event::FlushStop::new(true));
+                        talk.announce(gst::Format::Time);
+                    }
+                    if (n + seed) % 4 == 0 {
+                        talk.likely("tell me a story");
+                    }
+                    let _ = talk.push("tell me a story");
+                    talk.end_of_turn(None);
+                }
+            });
+            scope.spawn(move || {
+                for n in 0..60 {
+                    talk.ask(["count to ten", "go on", "what is this"][n % 3]);
+                    std::thread::yield_now();
+                }
+            });
+            scope.spawn(move || {
+                for n in 0..60 {
+                    let id = ids.get(n % 3).map_or("", String::as_str);
+                    talk.interrupt(id, "Here is", "a story");
+                    talk.chat.set_property("turn-delay", n as u64 * 1_000_000);
+                    talk.stats();
+                }
+            });
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    std::thread::sleep(Duration::from_millis(3));
+                    if seed % 3 == 0 {
+                        talk.chat.set_state(gst::State::Ready).unwrap();
+                        talk.chat.sync_state_with_parent().unwrap();
+                        talk.announce(gst::Format::Time);
+                    }
+                }
+            });
+        });
+        if seed % 3 == 0 {
+            talk.announce(gst::Format::Time);
+        }
+    }
+    talk.chat.emit_by_name::<()>("ask", &[&"count to three"]);
+    talk.expect("chat-answer", |s| {
+        s.get::<bool>("final").unwrap() && s.get::<&str>("text").unwrap() == answer
+    });
+    // No utterance goes on in another, whatever happened.
+    let mut open = None;
+    for one in talk.out() {
+        match one {
+            Out::Begin(id) => open = Some(id),
+            Out::Text(_) => assert!(open.is_some()),
+            Out::End(id) => assert_eq!(open.take(), Some(id)),
+            Out::FlushStop => open = None,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_storm_of_turns_interruptions_and_flushes_passes() {
+    storm("chateliza", "One, two, three.");
+    let server = Server::start(|exchange| {
+        exchange.begin();
+        for token in ["Uno, ", "due, "] {
+            exchange.token(token);
+            std::thread::yield_now();
+        }
+        exchange.token("tre.");
+        exchange.finish("stop");
+    });
+    storm(&server.chat("preemptive=true"), "Uno, due, tre.");
 }
 
 #[test]

@@ -4,7 +4,10 @@
 
 use gst::prelude::*;
 
-use crate::rig::{PATIENCE, Talk};
+use crate::{
+    rig::{PATIENCE, Talk},
+    server::{Server, messages},
+};
 
 const MOUTH: &str = "ttssink name=mouth synthesizer=tonetts audio-sink=\"fakesink sync=true\"";
 
@@ -93,4 +96,45 @@ fn an_ear_interrupts_and_the_conversation_knows() {
     ear.hear("speech-ended");
     let offer = talk.asked("hold on");
     assert!(offer.starts_with("You stopped me"), "{offer}");
+}
+
+/// The rest of an answer is still being written when it is interrupted aloud.
+#[test]
+fn a_model_is_told_the_words_that_sounded() {
+    let (hung_up, seen) = std::sync::mpsc::channel();
+    let hung_up = std::sync::Mutex::new(hung_up);
+    let server = Server::start(move |exchange| match exchange.n {
+        0 => {
+            exchange.begin();
+            let text = "alpha bravo charlie delta echo foxtrot golf hotel india juliet kilo lima mike november oscar papa ";
+            for word in text.split_inclusive(' ') {
+                exchange.token(word);
+            }
+            hung_up.lock().unwrap().send(exchange.hangs_up()).unwrap();
+        }
+        _ => exchange.say(&["Yes."]),
+    });
+    let chat = server.chat("name=chat system-prompt=\"\"");
+    let mut talk = Talk::playing(&format!("{chat} ! {MOUTH}"));
+    let mouth = talk.pipeline.by_name("mouth").unwrap();
+    talk.turn("letters");
+    words_until(&mut talk, 4);
+    mouth.emit_by_name::<()>("interrupt", &[]);
+    assert!(
+        seen.recv_timeout(PATIENCE).unwrap().is_some(),
+        "the connection is dropped"
+    );
+    let stopped = talk.expect("ttssink/interrupted", |_| true);
+    let heard: String = stopped.get("heard-text").unwrap();
+    assert!(heard.starts_with("alpha bravo"), "{heard}");
+    talk.expect("chat-answer", |s| s.get::<bool>("interrupted").unwrap());
+    talk.asked("go on");
+    let request = server.requests(2).pop().unwrap();
+    let expected = [
+        ("user", "letters"),
+        ("assistant", heard.as_str()),
+        ("user", "go on"),
+    ];
+    let expected = expected.map(|(role, text)| (role.to_owned(), text.to_owned()));
+    assert_eq!(messages(&request), expected);
 }

@@ -145,7 +145,7 @@ impl Talk {
             gst::event::Caps::new(&caps),
             gst::event::Segment::new(&segment),
         ] {
-            assert!(self.text.push_event(event));
+            self.text.push_event(event);
         }
     }
 
@@ -161,20 +161,16 @@ impl Talk {
             .field("speech-end", 0u64)
             .field_if_some("confidence", confidence)
             .build();
-        assert!(
-            self.text
-                .push_event(gst::event::CustomDownstream::new(structure))
-        );
+        self.text
+            .push_event(gst::event::CustomDownstream::new(structure));
     }
 
     pub fn likely(&self, text: &str) {
         let structure = gst::Structure::builder("voice/likely-end-of-turn")
             .field("text", text)
             .build();
-        assert!(
-            self.text
-                .push_event(gst::event::CustomDownstream::new(structure))
-        );
+        self.text
+            .push_event(gst::event::CustomDownstream::new(structure));
     }
 
     /// A whole turn, as a recogniser gives it.
@@ -199,7 +195,7 @@ impl Talk {
         };
         let src = self.chat.static_pad("src").unwrap();
         let peer = src.peer().expect("something follows");
-        assert!(peer.push_event(told.to_event()));
+        peer.push_event(told.to_event());
     }
 
     /// Everything that has left so far.
