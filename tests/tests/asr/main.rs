@@ -3,5 +3,6 @@
 //! Recognition as an application sees it: recorded and synthesised speech through the ears into `sphinxasr`.
 
 mod interruptions;
+mod life;
 mod phrases;
 mod rig;

@@ -150,6 +150,17 @@ impl Line {
         ]);
     }
 
+    /// Waits until the ears have had all that was pushed.
+    pub fn heard_all(&self) {
+        let limit = Instant::now() + Duration::from_secs(60);
+        while self.source.current_level_bytes() > 0 {
+            assert!(Instant::now() < limit, "the ears are stuck");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // The last of it is on its way.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
     /// EOS, and everything that came out up to it.
     pub fn end(&mut self) -> Vec<Out> {
         self.source.end_of_stream().unwrap();
