@@ -12,6 +12,7 @@
 // Tests and benches speak to the person who runs them.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod browser;
 pub mod caller;
 pub mod ending;
 pub mod inspect;

@@ -41,10 +41,10 @@ impl Server {
     /// With this configuration beside them, and variables in its environment.
     pub fn with(words: &[&str], config: &str, environment: &[(&str, &str)]) -> Server {
         let mut command = plugins::command(plugins::built("duplex"));
-        command
-            .arg("serve")
-            .args(words)
-            .args(["--listen", "127.0.0.1:0"]);
+        command.arg("serve").args(words);
+        if !words.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         let folder = (!config.is_empty()).then(|| {
             let folder = plugins::temporary("serve").unwrap();
             std::fs::write(folder.join("serve.yaml"), config).unwrap();

@@ -93,16 +93,7 @@ impl Bindings for Wires {
     }
 
     fn text_source(&mut self) -> Result<gst::Element, String> {
-        let caps = gst::Caps::builder("text/x-raw")
-            .field("format", "utf8")
-            .build();
-        let source = gst_app::AppSrc::builder()
-            .caps(&caps)
-            .is_live(true)
-            .do_timestamp(true)
-            .format(gst::Format::Time)
-            .max_bytes(TEXT_BYTES)
-            .build();
+        let source = text_source();
         self.text = Some(source.clone());
         Ok(source.upcast())
     }
@@ -119,7 +110,21 @@ impl Bindings for Wires {
     }
 }
 
-fn pcm(rate: u32) -> gst::Caps {
+/// Where a transport puts what the client types.
+pub(super) fn text_source() -> gst_app::AppSrc {
+    let caps = gst::Caps::builder("text/x-raw")
+        .field("format", "utf8")
+        .build();
+    gst_app::AppSrc::builder()
+        .caps(&caps)
+        .is_live(true)
+        .do_timestamp(true)
+        .format(gst::Format::Time)
+        .max_bytes(TEXT_BYTES)
+        .build()
+}
+
+pub(super) fn pcm(rate: u32) -> gst::Caps {
     gst::Caps::builder("audio/x-raw")
         .field("format", "S16LE")
         .field("layout", "interleaved")
@@ -153,7 +158,7 @@ fn follow(
 }
 
 /// What the mouth tells of the next buffer.
-fn passage(structure: &gst::StructureRef) -> Option<(Duration, Passage)> {
+pub(super) fn passage(structure: &gst::StructureRef) -> Option<(Duration, Passage)> {
     if structure.name() != "voice/playout" {
         return None;
     }

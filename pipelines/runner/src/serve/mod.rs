@@ -8,9 +8,10 @@
 //! | [`server`] | the listener, and the end |
 //! | [`routes`] | which request goes where; refusals |
 //! | [`session`] | one conversation, whatever transport carries it |
-//! | [`websocket`], [`signalling`] | the transports |
+//! | [`websocket`], [`webrtc`] | the transports |
 //! | [`designs`] | the descriptions |
 
+pub mod about;
 pub mod access;
 pub mod admission;
 pub mod bindings;
@@ -21,8 +22,8 @@ pub mod metrics;
 pub mod routes;
 pub mod server;
 pub mod session;
-pub mod signalling;
 pub mod socket;
 pub mod tls;
 pub mod web;
+pub mod webrtc;
 pub mod websocket;

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::admission::{Permit, Refusal};
 use super::server::{Peer, Server};
-use super::{access, health, signalling, web, websocket};
+use super::{about, access, health, web, webrtc, websocket};
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
@@ -66,6 +66,10 @@ async fn any(
     }
     if let Some(response) = figures(&server, &method, uri.path()).await {
         return response;
+    }
+    if uri.path() == "/about" {
+        let plan = server.common().designs.default_plan();
+        return axum::Json(about::about(&plan, &server.config().webrtc)).into_response();
     }
     let mut response = web::file(server.config().web.as_deref(), uri.path()).await;
     // What the page loads next shows the token by itself.
@@ -159,7 +163,7 @@ fn socket(
         if let Some(refusal) = unauthorized(&server, headers, uri) {
             return refusal;
         }
-        return signalling::upgrade(upgrade, server, peer, permit);
+        return webrtc::upgrade(upgrade, server, peer, permit);
     }
     upgrade
         .max_message_size(websocket::LONGEST_READ)

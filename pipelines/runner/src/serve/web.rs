@@ -8,11 +8,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 /// What is built in, by its path.
-const FILES: [(&str, &str, &[u8]); 1] = [(
-    "index.html",
-    "text/html; charset=utf-8",
-    include_bytes!("../../web/index.html"),
-)];
+macro_rules! built_in {
+    ($($name:literal)*) => {
+        &[$(($name, include_bytes!(concat!("../../web/", $name)))),*]
+    };
+}
+const FILES: &[(&str, &[u8])] = built_in!(
+    "index.html" "style.css" "app.js" "captions.js" "rtc.js" "socket.js" "sound.js" "waterfall.js" "worklets.js"
+);
 /// Largest file of a folder, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
@@ -26,8 +29,8 @@ pub async fn file(root: Option<&Path>, path: &str) -> Response {
     let path = if path.is_empty() { "index.html" } else { path };
     let found = match root {
         None => {
-            let built_in = FILES.iter().find(|(name, ..)| *name == path);
-            built_in.map(|(_, kind, bytes)| (*kind, bytes.to_vec()))
+            let built_in = FILES.iter().find(|(name, _)| *name == path);
+            built_in.map(|(name, bytes)| (kind(name), bytes.to_vec()))
         }
         Some(root) => match inside(root, path) {
             Some(file) => read(&file).await.map(|bytes| (kind(path), bytes)),

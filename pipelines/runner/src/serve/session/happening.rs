@@ -39,7 +39,13 @@ pub enum Happening {
         text: String,
         /// Whether that is all of it.
         is_final: bool,
+        /// It only said that somebody listens; nobody answers it.
+        backchannel: bool,
+        /// Between the end of the speech and this, where it is final.
+        endpointing: Option<Duration>,
     },
+    /// An answer has its first words.
+    Answer,
     /// The pipeline's latency has to be computed anew.
     Latency,
     /// An element cannot go on.
@@ -126,7 +132,12 @@ impl Happenings {
     /// Reads a message of the bus; what means nothing to a session is dropped.
     pub fn message(&self, message: &gst::MessageRef, pipeline: &gst::Pipeline) {
         let happening = match message.view() {
-            gst::MessageView::Element(element) => element.structure().and_then(read),
+            gst::MessageView::Element(element) => {
+                let now = pipeline.current_running_time();
+                element
+                    .structure()
+                    .and_then(|structure| read(structure, now))
+            }
             gst::MessageView::Latency(_) => Some(Happening::Latency),
             gst::MessageView::Error(error) => Some(Happening::Failed(failure(error, pipeline))),
             gst::MessageView::Warning(warning) => {
@@ -190,7 +201,7 @@ fn time(structure: &gst::StructureRef, field: &str) -> Duration {
     Duration::from_nanos(time.unwrap_or(0))
 }
 
-fn read(structure: &gst::StructureRef) -> Option<Happening> {
+fn read(structure: &gst::StructureRef, now: Option<gst::ClockTime>) -> Option<Happening> {
     let utterance = || Arc::<str>::from(text(structure, "utterance-id"));
     Some(match structure.name().as_str() {
         "ttssink/utterance-started" => Happening::Started(utterance()),
@@ -222,7 +233,12 @@ fn read(structure: &gst::StructureRef) -> Option<Happening> {
         "transcript" => Happening::Transcript {
             text: text(structure, "text"),
             is_final: structure.get::<bool>("final").unwrap_or(false),
+            backchannel: structure.get::<bool>("backchannel").unwrap_or(false),
+            endpointing: (structure.get::<u64>("speech-end").ok())
+                .zip(now)
+                .map(|(end, now)| Duration::from(now).saturating_sub(Duration::from_nanos(end))),
         },
+        "chat-answer" => Happening::Answer,
         _ => return None,
     })
 }

@@ -9,6 +9,7 @@
 pub mod framer;
 pub mod happening;
 pub mod heard;
+pub mod latency;
 pub mod media;
 mod pipeline;
 pub mod policy;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use self::framer::Frame;
 use self::happening::{Failure, Happening, Happenings, Interrupted, Place, Word};
 use self::heard::{Heard, Ledger};
+use self::latency::{Latency, Stage};
 use self::media::{MakeMedia, Setup};
 use self::pipeline::Running;
 use self::policy::{Event, Limit, Limits, Policy, State};
@@ -160,6 +162,8 @@ pub enum Output {
     Clear(Arc<str>),
     /// A word begins.
     Word(Word),
+    /// Where the time of the turn went that this utterance answers.
+    Latency(Arc<str>, Vec<Stage>),
     /// Something went wrong.
     Error(Code, String),
     /// It is over, and why; nothing follows.
@@ -210,6 +214,7 @@ pub struct Session {
     paused: bool,
     reports: bool,
     asked_at: Option<Instant>,
+    latency: Latency,
     barge_ins: u32,
 }
 
@@ -260,6 +265,7 @@ impl Session {
             paused: false,
             reports: false,
             asked_at: None,
+            latency: Latency::default(),
             barge_ins: 0,
         };
         (session, receiver)
@@ -568,6 +574,7 @@ impl Session {
                 return Ok(());
             }
             self.asked_at = Some(now);
+            self.latency.decided(None, now);
             return self.turn(Turn::Thinking);
         }
         if !running.speaks() {
@@ -632,6 +639,7 @@ impl Session {
         self.waiting_bytes = 0;
         self.said.clear();
         self.asked_at = None;
+        self.latency.dropped();
         self.clear()?;
         self.mouth("interrupt");
         if std::mem::take(&mut self.paused) {
@@ -709,13 +717,24 @@ impl Session {
                 }
                 Ok(())
             }
-            Happening::Transcript { text, is_final } => {
+            Happening::Transcript {
+                text,
+                is_final,
+                backchannel,
+                endpointing,
+            } => {
                 self.policy.touch(now);
                 self.tell(Output::Transcript { text, is_final })?;
-                if is_final {
+                // What merely says that somebody listens is no turn.
+                if is_final && !backchannel {
                     self.asked_at = Some(now);
+                    self.latency.decided(endpointing, now);
                     self.turn(Turn::Thinking)?;
                 }
+                Ok(())
+            }
+            Happening::Answer => {
+                self.latency.answered(now);
                 Ok(())
             }
             Happening::Latency => {
@@ -733,10 +752,6 @@ impl Session {
             return Ok(());
         }
         self.begin(&frame.utterance.clone(), now)?;
-        if let Some(asked) = self.asked_at.take() {
-            let took = asked.elapsed().as_secs_f64();
-            self.common.metrics.first_audio(took);
-        }
         self.ledger.sent(&frame.utterance, frame.position, now);
         let ended = frame.last.then(|| frame.utterance.clone());
         self.send(Output::Audio(frame))?;
@@ -765,6 +780,13 @@ impl Session {
         self.policy.event(Event::AgentSpeaks, now);
         self.common.metrics.synthesis_active.inc();
         self.tell(Output::Started(id.clone()))?;
+        if let Some(asked) = self.asked_at.take() {
+            let took = asked.elapsed().as_secs_f64();
+            self.common.metrics.first_audio(took);
+        }
+        if let Some(stages) = self.latency.spoken(now) {
+            self.tell(Output::Latency(id.clone(), stages))?;
+        }
         self.turn(Turn::Speaking)
     }
 
@@ -802,6 +824,7 @@ impl Session {
             self.waiting_bytes = 0;
             self.said.clear();
             self.asked_at = None;
+            self.latency.dropped();
             self.clear()?;
             self.policy.event(Event::Interrupted, now);
             self.turn(Turn::Interrupted)?;

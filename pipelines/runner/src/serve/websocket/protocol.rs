@@ -216,6 +216,11 @@ pub fn write(output: &Output, session: &str, sequence: &mut u64) -> String {
             "start_ms": ms(word.start),
             "duration_ms": ms(word.duration),
         }),
+        Output::Latency(id, stages) => {
+            let stages = stages.iter();
+            let stages = stages.map(|stage| json!({"name": stage.name, "ms": ms(stage.time)}));
+            json!({"type": "latency", "utterance_id": &**id, "stages": stages.collect::<Vec<_>>()})
+        }
         Output::Error(code, message) => {
             json!({"type": "error", "message": message, "code": code.name()})
         }

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The page in a real browser, against a real server.
+
+#![allow(clippy::print_stdout)] // a test tells what it skips
+
+mod talk;
+mod ways;
