@@ -187,6 +187,40 @@ fn events_go_downstream_before_the_audio_that_decides() {
     assert!((seen[1].1 - end).abs() < 200.0, "{seen:?}, {end}");
 }
 
+/// Only the ears know whether the agent was speaking when somebody began to.
+#[test]
+fn events_say_whether_the_agent_was_speaking() {
+    let (samples, ..) = call(16_000);
+    for (agent, expected) in [(-30.0, true), (-90.0, false)] {
+        let mut rig = Rig::new(Shape::mono(16_000), BRIDGE);
+        rig.take();
+        for piece in samples.chunks(160) {
+            rig.far_end(rig.now, Duration::from_millis(10), agent);
+            rig.hear(piece);
+        }
+        let out = rig.take();
+        let told: Vec<_> = (out.iter())
+            .filter_map(|item| match item {
+                Out::Event(event) => event.structure(),
+                _ => None,
+            })
+            .map(|s| (s.name().to_string(), s.get::<bool>("over-speech").ok()))
+            .collect();
+        let told: Vec<_> = told
+            .iter()
+            .map(|(name, over)| (name.as_str(), *over))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("voice/onset-of-speech", Some(expected)),
+                ("voice/start-of-speech", Some(expected)),
+                ("voice/end-of-speech", None),
+            ]
+        );
+    }
+}
+
 #[test]
 fn messages_say_what_the_signals_say() {
     let mut rig = Rig::new(Shape::mono(16_000), BRIDGE);

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use duplex_textpad::events::Decision;
 use gst::prelude::*;
 
 use crate::{
@@ -561,6 +562,32 @@ fn a_recogniser_commits_and_dismisses() {
     line.expect_word("and");
     line.act("commit");
     line.act("dismiss");
+    line.expect("ttssink/utterance-finished");
+    line.expect_no("ttssink/paused", Duration::ZERO);
+}
+
+/// The same by the event of a recogniser upstream, which overtakes the text; and "mhm … but wait".
+#[test]
+fn a_recogniser_upstream_commits_and_dismisses() {
+    let mut line = Line::playing(&format!(
+        "{LIVE} ! fakesink {MOUTH} commit-duration=60000000000"
+    ));
+    let ear = line.ear("ears");
+    let sink = line.mouth.static_pad("sink").unwrap();
+    let decides = |decision: Decision| assert!(sink.send_event(decision.to_event()));
+    line.say(LONG);
+    line.expect_word("bravo");
+    ear.hear("speech-onset");
+    line.expect("ttssink/paused");
+    decides(Decision::Dismiss);
+    line.expect("ttssink/resumed");
+    ear.hear("speech-started");
+    line.expect_word("charlie");
+    decides(Decision::Commit);
+    let told = line.expect("ttssink/interrupted");
+    assert_eq!(told.get::<&str>("reason").unwrap(), "onset-commit");
+    ear.hear("speech-ended");
+    line.say("and so on");
     line.expect("ttssink/utterance-finished");
     line.expect_no("ttssink/paused", Duration::ZERO);
 }
