@@ -109,6 +109,7 @@ bench: setup-test ## the tables of the README, with this machine's facts
 	@.ci/setup bench
 	$(CARGO) bench -p duplex-tests --bench mouth
 	$(CARGO) bench -p duplex-tests --bench worker
+	$(CARGO) bench -p duplex-tests --bench serve
 	# ONNX Runtime, to compare with: in a folder of its own, once.
 	python="$(TARGET)/onnxruntime/bin/python"
 	if ! "$$python" -c 'import numpy, onnxruntime' 2>/dev/null; then

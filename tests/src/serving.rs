@@ -118,7 +118,14 @@ impl Server {
 
     /// A client of old, which knows nothing of `configure`.
     pub async fn client(&self) -> Client {
-        self.connect("/", &[]).await.expect("a WebSocket")
+        match self.connect("/", &[]).await {
+            Ok(client) => client,
+            Err(tungstenite::Error::Http(response)) => {
+                let body = response.body().clone().unwrap_or_default();
+                panic!("{}: {}", response.status(), String::from_utf8_lossy(&body))
+            }
+            Err(error) => panic!("a WebSocket: {error}"),
+        }
     }
 
     /// A client that has told the rate of its sound, and was told whose turn it is.

@@ -123,11 +123,13 @@ impl Desk<'_> {
     }
 }
 
-/// Where a worker listens unless told otherwise, and where all examples look for it: for one test at a time.
+/// Where a worker and a server listen unless told otherwise, and where all examples look for them: for one test at a
+/// time.
 static PORT: Mutex<()> = Mutex::new(());
-const ADDRESS: &str = "127.0.0.1:7001";
+const WORKER: &str = "127.0.0.1:7001";
+const SERVER: &str = "127.0.0.1:8080";
 
-/// A worker in the background, as `duplex-worker &` leaves it.
+/// A worker or a server in the background, as `duplex-worker &` leaves it.
 struct Background {
     worker: Child,
     _port: MutexGuard<'static, ()>,
@@ -136,11 +138,17 @@ struct Background {
 impl Background {
     /// Starts it, and returns once it serves.
     fn start(mut command: Command, folder: &Path) -> Self {
+        let serves = format!("{command:?}").contains("duplex serve");
+        let (address, begins) = if serves {
+            (SERVER, "serving on ")
+        } else {
+            (WORKER, "listening on ")
+        };
         let port = PORT.lock().unwrap_or_else(PoisonError::into_inner);
         // Other checkouts of this machine may be tested at the same time.
         let limit = Instant::now() + Duration::from_secs(300);
-        while TcpListener::bind(ADDRESS).is_err() {
-            assert!(Instant::now() < limit, "somebody else listens on {ADDRESS}");
+        while TcpListener::bind(address).is_err() {
+            assert!(Instant::now() < limit, "somebody else listens on {address}");
             std::thread::sleep(Duration::from_millis(100));
         }
         let output = folder.join("worker.log");
@@ -158,7 +166,7 @@ impl Background {
         let limit = Instant::now() + Duration::from_secs(30);
         loop {
             let told = fs::read_to_string(&output).unwrap();
-            if told.lines().any(|line| line.starts_with("listening on ")) {
+            if told.lines().any(|line| line.starts_with(begins)) {
                 return started;
             }
             assert!(Instant::now() < limit, "{told}");

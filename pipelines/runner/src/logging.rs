@@ -6,7 +6,9 @@ use std::io::IsTerminal;
 
 use gst::glib;
 use tracing::Level;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -20,10 +22,6 @@ pub enum Format {
 
 /// Starts the log. `verbosity` counts `-v`: 0 shows what went wrong, 1 warnings and progress, 2 details, 3 and more debugging.
 /// `GST_DEBUG` is heeded, too. To be called once, after `gst::init`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the log belongs to the process, and in this one to the runner"
-)]
 pub fn start(format: Format, verbosity: u8) {
     let level = match verbosity {
         0 => LevelFilter::WARN,
@@ -31,18 +29,34 @@ pub fn start(format: Format, verbosity: u8) {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
+    start_at(format, level, verbosity);
+}
+
+/// The same, with a level of its own for what is not GStreamer. Libraries are heard only when they warn: what they tell
+/// below that may hold what callers send.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the log belongs to the process, and in this one to the runner"
+)]
+pub fn start_at(format: Format, level: LevelFilter, verbosity: u8) {
     // What GST_DEBUG asks for has to get through, whatever `-v` says.
     let asked = std::env::var_os("GST_DEBUG").is_some_and(|value| !value.is_empty());
     let level = if asked { LevelFilter::TRACE } else { level };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal());
-    let started = match format {
-        Format::Text => builder.try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+    let layer = match format {
+        Format::Text => layer.boxed(),
+        Format::Json => layer.json().flatten_event(true).boxed(),
     };
+    let ours = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("duplex", level);
+    let started = tracing_subscriber::registry()
+        .with(layer)
+        .with(ours)
+        .try_init();
     if started.is_err() {
         return;
     }

@@ -229,6 +229,12 @@ impl Plan {
         Ok(count)
     }
 
+    /// Whether an element's property is set.
+    pub fn sets(&self, id: &str, name: &str) -> bool {
+        let element = self.element(id);
+        element.is_some_and(|e| e.properties.iter().any(|property| property.name == name))
+    }
+
     /// The element with an id.
     pub fn element(&self, id: &str) -> Option<&PlannedElement> {
         self.elements.iter().find(|element| element.id == id)

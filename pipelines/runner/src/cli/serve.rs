@@ -10,6 +10,7 @@ use duplex_runner::serve::designs::{self, Designs};
 use duplex_runner::serve::server::{Server, bind};
 use duplex_runner::serve::tls;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
 
 /// Serve conversations to many callers, over WebSocket
 ///
@@ -73,7 +74,7 @@ pub fn main(args: &Args, log_format: logging::Format, verbose: u8) -> u8 {
     if args.tls.is_some() {
         told.config.tls = Some(Tls::SelfSigned);
     }
-    logging::start(log_format, verbose.max(verbosity(told.level)));
+    logging::start_at(log_format, level(told.level, verbose), verbose);
     let named = files.pop().map(PathBuf::from);
     let path = named.or(told.description.take()).or_else(designs::default);
     let designs = match designs::all(path.as_deref(), session, &mut told) {
@@ -107,13 +108,21 @@ pub fn main(args: &Args, log_format: logging::Format, verbose: u8) -> u8 {
     }
 }
 
-/// The `-v`s that show as much.
-fn verbosity(level: Level) -> u8 {
-    match level {
-        Level::Error | Level::Warning => 0,
-        Level::Info => 1,
-        Level::Debug => 2,
-    }
+/// What is logged: as much as the configuration says, or as each `-v` asks for beyond that.
+fn level(told: Level, verbose: u8) -> LevelFilter {
+    let told = match told {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warning => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    };
+    let asked = match verbose {
+        0 => LevelFilter::OFF,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    told.max(asked)
 }
 
 async fn run(mut config: Config, designs: Designs) -> Result<u8, String> {

@@ -191,6 +191,30 @@ impl Designs {
     pub fn default_plan(&self) -> Arc<Plan> {
         self.default.plan.clone()
     }
+
+    /// The workers that the default description asks for its voice, as `host:port`; none where its voice is its own.
+    pub fn workers(&self) -> Vec<String> {
+        let mut workers = Vec::new();
+        for element in &self.default.plan.elements {
+            for property in &element.properties {
+                let own = element.factory == "grpctts" && property.name == "uri";
+                let text = match property.setting {
+                    Setting::Bin(_) if property.text.contains("grpctts") => property.text.as_str(),
+                    _ if own => property.text.as_str(),
+                    _ => continue,
+                };
+                // Of a list of addresses any will do.
+                let parts = text.split(|c: char| c.is_whitespace() || ",;\"'=".contains(c));
+                let found = parts.filter_map(|part| part.split_once("://"));
+                workers.extend(
+                    found
+                        .filter(|(scheme, _)| scheme.starts_with("grpc"))
+                        .map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or("").to_owned()),
+                );
+            }
+        }
+        workers
+    }
 }
 
 /// The description that is served where nothing is named: the conversation that was installed with this program, or lies

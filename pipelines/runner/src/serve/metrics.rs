@@ -45,7 +45,8 @@ pub struct Metrics {
     utilization: IntGauge,
     workers_active: IntGauge,
     workers_idle: IntGauge,
-    queue_depth: IntGauge,
+    /// Texts that wait for a voice.
+    pub queue_depth: IntGauge,
     synthesis_latency: Histogram,
     /// How long sessions last.
     pub session_duration: Histogram,
@@ -165,7 +166,7 @@ impl Metrics {
     }
 
     /// Takes the figures that are read only when somebody asks.
-    pub fn refresh(&self, limit: usize, workers: usize, waiting: i64) {
+    pub fn refresh(&self, limit: usize, workers: usize) {
         let sessions = self.sessions_active.get();
         let percent = sessions * 100 / i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
         self.utilization.set(percent);
@@ -173,7 +174,6 @@ impl Metrics {
         let active = workers.min(self.synthesis_active.get());
         self.workers_active.set(active);
         self.workers_idle.set(workers - active);
-        self.queue_depth.set(waiting);
     }
 
     /// In Prometheus's text format, and its content type.
@@ -243,7 +243,8 @@ mod tests {
         metrics.first_audio(0.004);
         metrics.first_audio(0.4);
         metrics.sessions_active.inc();
-        metrics.refresh(50, 1, 3);
+        metrics.queue_depth.set(3);
+        metrics.refresh(50, 1);
         let (text, kind) = metrics.text();
         assert_eq!(kind, "text/plain; version=0.0.4");
         for line in [

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use prometheus::IntGauge;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -35,6 +35,8 @@ const CONNECTIONS: usize = 512;
 const AFTER_A_REFUSAL: Duration = Duration::from_millis(100);
 /// How often addresses that are gone are forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// How long a worker may take to answer, and for how long its answer counts.
+const PROBE: Duration = Duration::from_secs(1);
 /// How long sessions may take to take their pipelines down once they were told to end.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -71,23 +73,26 @@ pub struct Server {
     admission: Arc<Admission>,
     ending: watch::Sender<Ending>,
     started: Instant,
+    /// Where the voice comes from, where that is not here.
+    workers: Vec<String>,
+    /// Whether one of them answered, and when that was looked at.
+    probed: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
 }
 
 impl Server {
     /// A server that does not listen yet.
     pub fn new(config: Config, designs: Designs) -> Result<Arc<Server>, String> {
         let metrics = Metrics::new().map_err(|err| format!("metrics: {err}"))?;
-        let common = Arc::new(Common {
-            designs,
-            limits: config.limits,
-            metrics,
-        });
+        let workers = designs.workers();
+        let common = Arc::new(Common::new(designs, config.limits, metrics));
         Ok(Arc::new(Server {
             admission: Arc::new(Admission::new(config.allowance)),
             common,
             config,
             ending: watch::Sender::new(Ending::No),
             started: Instant::now(),
+            probed: tokio::sync::Mutex::default(),
+            workers,
         }))
     }
 
@@ -124,13 +129,37 @@ impl Server {
     /// The figures, as of now.
     pub fn metrics(&self) -> &Metrics {
         let metrics = &self.common.metrics;
-        metrics.refresh(self.config.allowance.sessions, 1, 0);
+        metrics.refresh(self.config.allowance.sessions, self.workers.len());
         metrics
     }
 
     /// Why no voice would answer; `None` where one would.
     pub async fn worker_error(&self) -> Option<String> {
-        None
+        if self.workers.is_empty() {
+            return self.common.last_failure();
+        }
+        // Health is asked for often, and by many.
+        let mut probed = self.probed.lock().await;
+        if let Some((at, error)) = &*probed
+            && at.elapsed() < PROBE
+        {
+            return error.clone();
+        }
+        let asked = self.workers.iter().map(|worker| async move {
+            let connected = TcpStream::connect(worker.as_str());
+            match tokio::time::timeout(PROBE, connected).await {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(format!("{worker}: {error}")),
+                Err(_) => Some(format!("{worker}: no answer within {PROBE:?}")),
+            }
+        });
+        let answers = futures_util::future::join_all(asked).await;
+        let error = match answers.iter().any(Option::is_none) {
+            true => None,
+            false => Some(answers.into_iter().flatten().collect::<Vec<_>>().join("; ")),
+        };
+        *probed = Some((Instant::now(), error.clone()));
+        error
     }
 
     /// Counts a session.

@@ -80,6 +80,8 @@ pub struct Interrupted {
     pub is_final: bool,
     /// The caller's voice was the cause.
     pub by_voice: bool,
+    /// From the decision to the last sample that sounds.
+    pub took: Duration,
 }
 
 /// Why a pipeline cannot go on.
@@ -224,6 +226,7 @@ fn read(structure: &gst::StructureRef, now: Option<gst::ClockTime>) -> Option<Ha
             position: time(structure, "position"),
             is_final: structure.get::<bool>("final").unwrap_or(true),
             by_voice: text(structure, "reason") == "onset-commit",
+            took: time(structure, "sounds-until").saturating_sub(time(structure, "decided-at")),
         }),
         "voice-activity" => match text(structure, "state").as_str() {
             "started" => Happening::Voice(true),

@@ -16,7 +16,7 @@ pub mod policy;
 pub mod stamps;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -179,6 +179,34 @@ pub struct Common {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// The voice comes from workers.
+    remote: bool,
+    /// Why the last session that was started could not be.
+    failure: Mutex<Option<String>>,
+}
+
+impl Common {
+    /// What sessions of one server have in common.
+    pub fn new(designs: Designs, limits: Limits, metrics: Metrics) -> Common {
+        Common {
+            remote: !designs.workers().is_empty(),
+            designs,
+            limits,
+            metrics,
+            failure: Mutex::default(),
+        }
+    }
+
+    /// Why the last session that was started could not be; `None` where it could.
+    pub fn last_failure(&self) -> Option<String> {
+        let failure = self.failure.lock();
+        failure.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, failure: Option<&Failure>) {
+        let mut last = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = failure.map(|failure| failure.sentence.clone());
+    }
 }
 
 /// An utterance that was stopped, until it is told.
@@ -215,6 +243,8 @@ pub struct Session {
     reports: bool,
     asked_at: Option<Instant>,
     latency: Latency,
+    /// Texts of this session among those that are counted as waiting.
+    counted: i64,
     barge_ins: u32,
 }
 
@@ -266,6 +296,7 @@ impl Session {
             reports: false,
             asked_at: None,
             latency: Latency::default(),
+            counted: 0,
             barge_ins: 0,
         };
         (session, receiver)
@@ -289,6 +320,7 @@ impl Session {
         if self.started.is_some() {
             metrics.synthesis_active.dec();
         }
+        metrics.queue_depth.sub(self.counted);
         metrics
             .session_duration
             .observe(began.elapsed().as_secs_f64());
@@ -339,6 +371,7 @@ impl Session {
                 changed = ending.changed() => if changed.is_err() { Err("shutdown") } else { Ok(()) },
                 () = tokio::time::sleep_until(deadline.into()) => self.due(),
             };
+            self.count_waiting();
             if let Err(reason) = ended {
                 return Some(reason);
             }
@@ -347,6 +380,18 @@ impl Session {
                 return Some("overload");
             }
         }
+    }
+
+    /// Counts the texts that wait among those of all sessions.
+    fn count_waiting(&mut self) {
+        let sounding = self
+            .started
+            .as_ref()
+            .is_some_and(|id| self.said.contains(id));
+        let waiting = self.waiting.len() + self.said.len() - usize::from(sounding);
+        let waiting = i64::try_from(waiting).unwrap_or(0);
+        self.common.metrics.queue_depth.add(waiting - self.counted);
+        self.counted = waiting;
     }
 
     /// Nothing is being said or waits to be.
@@ -515,6 +560,7 @@ impl Session {
                 sentence: format!("the pipeline did not start within {START:?}"),
             }),
         };
+        self.common.note(started.as_ref().err());
         match started {
             Ok(running) => {
                 tracing::debug!(session_id = self.id, took = ?began.elapsed(), "pipeline started");
@@ -561,8 +607,11 @@ impl Session {
         let Some(running) = &self.running else {
             return Err("error");
         };
-        if self.configured.is_some() && running.converses() {
-            if self.policy.state() == State::Speaking || !self.said.is_empty() {
+        if self.configured.is_some() && running.reads() {
+            // A new turn ends the old one; what is merely read aloud waits for its time.
+            if running.converses()
+                && (self.policy.state() == State::Speaking || !self.said.is_empty())
+            {
                 self.stop()?;
             }
             let taken = self
@@ -779,6 +828,9 @@ impl Session {
         self.started = Some(id.clone());
         self.policy.event(Event::AgentSpeaks, now);
         self.common.metrics.synthesis_active.inc();
+        if self.common.remote {
+            self.common.metrics.worker_tasks.inc();
+        }
         self.tell(Output::Started(id.clone()))?;
         if let Some(asked) = self.asked_at.take() {
             let took = asked.elapsed().as_secs_f64();
@@ -820,6 +872,7 @@ impl Session {
         }
         if interrupted.by_voice {
             self.barge_ins += 1;
+            self.common.metrics.barge_in(interrupted.took.as_secs_f64());
             self.waiting.clear();
             self.waiting_bytes = 0;
             self.said.clear();

@@ -14,6 +14,10 @@ use super::media::Media;
 use super::stamps::Stamps;
 use crate::plan::Plan;
 
+/// How far ahead of its time speech leaves for a client, unless the description says so: one frame of the client's, and
+/// one of the mouth's that is under way.
+const LEAD: gst::ClockTime = gst::ClockTime::from_mseconds(30);
+
 /// A pipeline that plays. Dropping it takes it down, which blocks for as long as its elements take.
 pub struct Running {
     pipeline: gst::Pipeline,
@@ -62,6 +66,14 @@ impl Running {
             stamps: Stamps::new(sample_rate),
             pipeline,
         };
+        // A client's frame is two of the mouth's: both are to leave at once.
+        if let Some(mouth) = &running.mouth
+            && running.media.framer().is_some()
+            && mouth.find_property("lead").is_some()
+            && !plan.sets(&mouth.name(), "lead")
+        {
+            mouth.set_property("lead", LEAD.nseconds());
+        }
         if !greeted {
             for element in &children {
                 if (element.find_property("greeting"))
@@ -111,6 +123,11 @@ impl Running {
 
     /// Whether typed text is a turn of the conversation, and not merely something to be said.
     pub fn converses(&self) -> bool {
+        self.asker.is_some()
+    }
+
+    /// Whether the description reads typed text.
+    pub fn reads(&self) -> bool {
         self.asker.is_some() || self.media.text().is_some()
     }
 

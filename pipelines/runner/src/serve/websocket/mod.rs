@@ -48,13 +48,13 @@ pub async fn serve(
         id.clone(),
         server.common().clone(),
         media,
-        outputs_sender.clone(),
+        outputs_sender,
         server.ending(),
     );
     let _open = server.opened();
     let session = tokio::spawn(session.run(inputs, happenings));
     let alive = Arc::new(Alive::default());
-    let (close, closing) = oneshot::channel();
+    let (refuse, refusal) = oneshot::channel();
     let mut writer = tokio::spawn(
         Writer {
             sink,
@@ -63,7 +63,7 @@ pub async fn serve(
             pong: server.config().pong,
             alive: alive.clone(),
         }
-        .run(outputs, closing),
+        .run(outputs, refusal),
     );
     let mut reader = Reader {
         stream,
@@ -71,32 +71,26 @@ pub async fn serve(
         peer,
         permit,
         inputs: Some(inputs_sender),
-        outputs: outputs_sender,
         alive,
-        close: Some(close),
+        refuse: Some(refuse),
         known,
         since: Instant::now(),
     };
-    let gone = tokio::select! {
-        () = reader.run() => true,
-        _ = &mut writer => false,
+    let left = tokio::select! {
+        left = reader.run() => Some(left),
+        _ = &mut writer => None,
     };
     reader.inputs = None;
-    if gone {
-        // Nobody is there to be written to, unless a last word was said, which the writer has its time for.
+    if matches!(left, Some(Left::Refused | Left::Over)) {
         let _ = tokio::time::timeout(CLOSING, &mut writer).await;
-        writer.abort();
-    } else {
+    }
+    if left != Some(Left::Gone) {
         // The client's own goodbye.
         let _ = tokio::time::timeout(CLOSING, reader.drain()).await;
     }
-    let Reader {
-        permit,
-        stream,
-        outputs,
-        ..
-    } = reader;
-    drop((stream, outputs));
+    writer.abort();
+    let Reader { permit, stream, .. } = reader;
+    drop(stream);
     let _ = session.await;
     // A place is free once the pipeline is down.
     drop(permit);
@@ -130,21 +124,40 @@ impl Alive {
     }
 }
 
+/// Why nothing more is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Nobody is there.
+    Gone,
+    /// The client has been told that it may not go on.
+    Refused,
+    /// The session is over.
+    Over,
+}
+
+/// What a client did that it may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// A message was longer than [`LONGEST`].
+    TooLong,
+    /// It did not show the token.
+    Unauthorized,
+}
+
 struct Reader {
     stream: SplitStream<WebSocket>,
     server: Arc<Server>,
     peer: Peer,
     permit: Permit,
     inputs: Option<mpsc::Sender<Input>>,
-    outputs: mpsc::Sender<Output>,
     alive: Arc<Alive>,
-    close: Option<oneshot::Sender<(u16, &'static str)>>,
+    refuse: Option<oneshot::Sender<Refusal>>,
     known: bool,
     since: Instant,
 }
 
 impl Reader {
-    async fn run(&mut self) {
+    async fn run(&mut self) -> Left {
         loop {
             let message = if self.known {
                 self.stream.next().await
@@ -159,11 +172,11 @@ impl Reader {
                 Some(Ok(message)) => message,
                 Some(Err(error)) => {
                     if too_long(error) {
-                        self.refuse_length();
+                        return self.refuse_length();
                     }
-                    return;
+                    return Left::Gone;
                 }
-                None => return,
+                None => return Left::Gone,
             };
             self.alive.seen();
             let input = match message {
@@ -190,14 +203,17 @@ impl Reader {
                     Err(sentence) => Input::Invalid(sentence),
                 },
                 Message::Ping(_) | Message::Pong(_) => continue,
-                Message::Close(_) => return,
+                Message::Close(_) => return Left::Gone,
             };
             if !self.known {
                 return self.unauthorized();
             }
-            let Some(inputs) = &self.inputs else { return };
+            let Some(inputs) = &self.inputs else {
+                return Left::Over;
+            };
             if inputs.send(input).await.is_err() {
-                return; // The session is over; the writer says why.
+                // The writer says why.
+                return Left::Over;
             }
         }
     }
@@ -207,20 +223,21 @@ impl Reader {
         while let Some(Ok(_)) = self.stream.next().await {}
     }
 
-    fn unauthorized(&mut self) {
-        let sentence = "this server asks for a token: in the header `Authorization: Bearer TOKEN`, \
-                        or in the first message, {\"type\":\"configure\",\"token\":\"TOKEN\"}";
-        let error = Output::Error(Code::Unauthorized, sentence.into());
-        let _ = self.outputs.try_send(error);
-        let _ = self.outputs.try_send(Output::End("unauthorized"));
+    fn unauthorized(&mut self) -> Left {
+        self.refuse(Refusal::Unauthorized)
     }
 
-    fn refuse_length(&mut self) {
+    fn refuse_length(&mut self) -> Left {
         // What is under way is still read: a connection that is closed over it takes the refusal with it.
         self.peer.linger();
-        if let Some(close) = self.close.take() {
-            let _ = close.send((close_code::SIZE, "a message has 1 MiB at most"));
+        self.refuse(Refusal::TooLong)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Left {
+        if let Some(refuse) = self.refuse.take() {
+            let _ = refuse.send(refusal);
         }
+        Left::Refused
     }
 }
 
@@ -244,7 +261,7 @@ impl Writer {
     async fn run(
         mut self,
         mut outputs: mpsc::Receiver<Output>,
-        mut closing: oneshot::Receiver<(u16, &'static str)>,
+        mut refusal: oneshot::Receiver<Refusal>,
     ) {
         let start = protocol::session_start(&self.session);
         if self.send(Message::text(start)).await.is_err() {
@@ -257,22 +274,23 @@ impl Writer {
         loop {
             let message = tokio::select! {
                 biased;
-                closed = &mut closing, if open => match closed {
-                    Ok((code, reason)) => return self.close(code, reason).await,
-                    Err(_) => { open = false; continue }
+                refused = &mut refusal, if open => match refused {
+                    Ok(refusal) => return self.refuse(refusal).await,
+                    Err(_) => {
+                        open = false;
+                        continue;
+                    }
                 },
                 output = outputs.recv() => match output {
                     Some(output) => {
-                        let text = protocol::write(&output, &self.session, &mut sequence);
                         if let Output::End(reason) = output {
-                            if self.send(Message::text(text)).await.is_ok() {
-                                self.close(close_code::NORMAL, reason).await;
-                            }
-                            return;
+                            return self.end(reason, close_code::NORMAL).await;
                         }
+                        let text = protocol::write(&output, &self.session, &mut sequence);
                         Message::text(text)
                     }
-                    None => return,
+                    // There was no room for its last word.
+                    None => return self.end("slow_client", close_code::POLICY).await,
                 },
                 _ = pings.tick() => {
                     // Asked once in vain: nobody is there.
@@ -294,6 +312,31 @@ impl Writer {
         match tokio::time::timeout(self.pong, self.sink.send(message)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(()),
+        }
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::TooLong => {
+                self.close(close_code::SIZE, "a message has 1 MiB at most")
+                    .await
+            }
+            Refusal::Unauthorized => {
+                let sentence = "this server asks for a token: in the header `Authorization: Bearer TOKEN`, or in the \
+                                first message, {\"type\":\"configure\",\"token\":\"TOKEN\"}";
+                let error = Output::Error(Code::Unauthorized, sentence.into());
+                let text = protocol::write(&error, &self.session, &mut 0);
+                if self.send(Message::text(text)).await.is_ok() {
+                    self.end("unauthorized", close_code::POLICY).await;
+                }
+            }
+        }
+    }
+
+    async fn end(&mut self, reason: &'static str, code: u16) {
+        let text = protocol::write(&Output::End(reason), &self.session, &mut 0);
+        if self.send(Message::text(text)).await.is_ok() {
+            self.close(code, reason).await;
         }
     }
 

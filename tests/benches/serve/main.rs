@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The figures of `duplex serve`, both ends on this machine.
+//!
+//! `cargo bench -p duplex-tests --bench serve -- --only first-audio --trials 100`. With `--profile dev` it measures what
+//! `cargo build` has built.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod answers;
+mod conversations;
+mod first_audio;
+mod memory;
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, ValueEnum};
+use duplex_tests::serving::Server;
+use duplex_tests::{
+    measure, plugins,
+    report::{self, Report},
+};
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// Text → first audio, 1 and 100 sessions.
+    FirstAudio,
+    /// Messages answered at 100 sessions, and across quick reconnects.
+    Answers,
+    /// Memory per session.
+    Memory,
+    /// How many conversations are on time: sound in, ears, speech out.
+    Conversations,
+}
+
+/// Measures the server, and prints a table.
+#[derive(Parser)]
+struct Arguments {
+    /// Measure these alone.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Subject>,
+    /// Seconds of each step in the search for how many conversations are on time.
+    #[arg(long, default_value_t = 10)]
+    step_seconds: u64,
+    /// Trials of each measurement that counts trials.
+    #[arg(long, default_value_t = 200)]
+    trials: usize,
+    /// What cargo bench adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// More than this machine can have.
+const CONFIG: &str = "log_level: WARNING
+limits: { sessions: 5000, messages: 1000000, starts_per_second: 5000, messages_per_second: 100000 }
+";
+
+/// The words that begin, spoken by whoever is quickest to speak.
+fn server(engine: &str) -> Result<(Server, std::path::PathBuf)> {
+    let folder = plugins::temporary("serve-bench")?;
+    let file = folder.join("bench.yaml");
+    std::fs::write(
+        &file,
+        format!(
+            "elements:
+  ears: {{ factory: vadsrc, audio-source: caller.audio, engine: {engine} }}
+  nowhere: {{ factory: fakesink, async: false }}
+  mouth: {{ factory: ttssink, synthesizer: espeaktts, interrupted-by: ears, audio-sink: caller.audio }}
+links: [ ears -> nowhere, caller.text -> mouth ]
+"
+        ),
+    )?;
+    let server = Server::with(&[&file.display().to_string()], CONFIG, &[]);
+    Ok((server, folder))
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut build = Command::new(env!("CARGO"));
+    build.arg("build").current_dir(plugins::source());
+    for package in [
+        "duplex-runner",
+        "gst-plugin-duplextts",
+        "gst-plugin-duplexvad",
+        "gst-plugin-duplexespeak",
+    ] {
+        build.args(["-p", package]);
+    }
+    if !plugins::folder().ends_with("debug") {
+        build.arg("--release");
+    }
+    ensure!(build.status()?.success(), "the server does not build");
+    println!("{}\n", measure::machine());
+    let clients = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let mut report = Report::default();
+    let wanted = |subject| arguments.only.is_empty() || arguments.only.contains(&subject);
+    if wanted(Subject::FirstAudio) {
+        for sessions in [1, 100] {
+            report.on_the_clock("first audio", sessions, |report| {
+                let (server, folder) = server("silero")?;
+                let measured = first_audio::measure(report, &server, sessions, arguments.trials);
+                clients.block_on(measured)?;
+                Ok(std::fs::remove_dir_all(folder)?)
+            })?;
+        }
+    }
+    if wanted(Subject::Answers) {
+        let (server, folder) = server("silero")?;
+        clients.block_on(answers::measure(&mut report, &server))?;
+        std::fs::remove_dir_all(folder)?;
+    }
+    if wanted(Subject::Memory) {
+        let (server, folder) = server("silero")?;
+        clients.block_on(memory::measure(&mut report, &server))?;
+        std::fs::remove_dir_all(folder)?;
+    }
+    if wanted(Subject::Conversations) {
+        for (engine, must, aim) in [("silero", 100, 200), ("earshot", 150, 300)] {
+            report.on_the_clock("conversations", 100, |report| {
+                let (server, folder) = server(engine)?;
+                let found = conversations::search(&server, arguments.step_seconds);
+                let found = clients.block_on(found)?;
+                conversations::tell(report, engine, must, aim, &found);
+                Ok(std::fs::remove_dir_all(folder)?)
+            })?;
+        }
+    }
+    println!("{report}");
+    println!("{}", measure::machine());
+    Ok(())
+}
