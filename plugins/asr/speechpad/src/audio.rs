@@ -82,7 +82,7 @@ pub(crate) fn mono(info: &gst_audio::AudioInfo, data: &[u8], out: &mut Vec<f32>)
 }
 
 /// From the stream's rate to [`RATE`], with a low pass that keeps out what would fold back. What comes out is aligned with
-/// what goes in.
+/// what goes in, to a sample.
 pub(crate) struct Resampler {
     /// None where the rates are the same.
     filter: Option<Async<f32>>,
@@ -212,7 +212,8 @@ mod tests {
             };
             let low = resampled(440.0);
             for (n, x) in low.iter().enumerate().take(15_500).skip(500) {
-                assert!((x - sine(RATE, 440.0, n)).abs() < 0.1, "{rate} {n}: {x}");
+                // The filter's delay is known to a sample, in which the tone moves by 0.17.
+                assert!((x - sine(RATE, 440.0, n)).abs() < 0.2, "{rate} {n}: {x}");
             }
             if rate > 24_000 {
                 let high = resampled(10_000.0);
