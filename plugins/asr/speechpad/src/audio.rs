@@ -94,14 +94,18 @@ pub(crate) struct Resampler {
     delay: usize,
 }
 
-/// Taps of the filter: a transition band of 0.5 kHz, at 48 kHz.
+/// Taps of the filter at 48 kHz; a higher rate takes as many more to cut as sharply.
 const TAPS: usize = 128;
+
+fn taps(rate: u32) -> usize {
+    TAPS * (rate as usize).div_ceil(48_000)
+}
 
 impl Resampler {
     pub fn new(from: u32) -> Self {
         let filter = (from != RATE).then(|| {
             let parameters =
-                SincInterpolationParameters::new(TAPS, WindowFunction::BlackmanHarris2);
+                SincInterpolationParameters::new(taps(from), WindowFunction::BlackmanHarris2);
             let ratio = f64::from(RATE) / f64::from(from);
             let chunk = (from as usize / 100).max(1);
             Async::new_sinc(ratio, 1.0, &parameters, chunk, 1, FixedAsync::Input).ok()
@@ -159,7 +163,7 @@ impl Resampler {
     /// What the filter still holds, appended to `out`: for the end of the stream.
     pub fn drain(&mut self, out: &mut Vec<f32>) {
         if self.filter.is_some() {
-            self.push(&vec![0.0; self.from as usize / 50 + TAPS], out);
+            self.push(&vec![0.0; self.from as usize / 50 + taps(self.from)], out);
         }
     }
 }
