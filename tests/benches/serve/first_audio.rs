@@ -10,17 +10,18 @@ use duplex_tests::serving::{Client, Server};
 
 use crate::report::{Report, p95};
 
-/// Short enough to be over soon, and said by the same voice each time.
+/// Said by the same voice each time.
 const TEXT: &str = "Good morning.";
-/// Each session is heard for a while between its texts, as people are.
+/// Between two texts of a session.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// One text, once all of the one before was heard.
+/// One text, when nothing is left of the one before.
 async fn trial(client: &mut Client) -> f64 {
     let sent = Instant::now();
     client.text(TEXT).await;
     client.until("audio").await;
     let after = ms(sent.elapsed());
+    client.control("STOP").await;
     while client.until("audio").await["is_final"] != true {}
     after
 }
@@ -32,12 +33,12 @@ pub async fn measure(
     trials: usize,
 ) -> Result<()> {
     let each = (trials / sessions).max(3);
-    let mut clients = Vec::new();
-    for _ in 0..sessions {
+    let starting = (0..sessions).map(|_| async {
         let mut client = server.client().await;
         trial(&mut client).await;
-        clients.push(client);
-    }
+        client
+    });
+    let clients = futures_util::future::join_all(starting).await;
     let running: Vec<_> = clients
         .into_iter()
         .enumerate()
