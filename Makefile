@@ -10,6 +10,9 @@ MAKEFLAGS += --no-print-directory
 # Variables of the command line.
 QUIET   ?=
 MIC     ?=
+DEMO    ?=
+TLS     ?=
+PORT    ?=
 VOICE   ?=
 PREFIX  ?=
 DESTDIR ?=
@@ -37,7 +40,8 @@ help: ## this page
 	echo
 	sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 	echo
-	echo '  run:      QUIET=1 without sound · MIC=1 with your microphone and speakers · VOICE=fr'
+	echo '  run:      TLS=1 for browsers on other machines · PORT=8080 · VOICE=en-gb'
+	echo '            DEMO=1 with recorded callers · QUIET=1 without sound · MIC=1 with your microphone and speakers'
 	echo '  test:     TESTS="-p gst-plugin-duplexvad" for a part of them'
 	echo '  install:  PREFIX=/usr for everybody, otherwise for you alone · PROFILE=dev · DESTDIR='
 
@@ -52,7 +56,37 @@ build:
 	@echo 'building (the first time takes some minutes) …'
 	$(CARGO) build -p "*" -p gst-plugin-webrtc
 
-run: setup-run build ## a long text is read, a caller speaks up, the mouth stops: heard, printed, drawn
+# A worker on a free port, for as long as the recipe takes: `worker_address` is where.
+define WORKER
+coproc worker { exec "$(TARGET)/debug/duplex-worker" --listen 127.0.0.1:0 2>out/worker.log; }
+trap 'kill $$worker_PID 2>/dev/null || true' EXIT
+IFS= read -r -t 20 listening <&"$${worker[0]}" ||
+    { echo 'the worker does not start:'; cat out/worker.log; exit 1; } >&2
+worker_address="grpc://$${listening##* }"
+endef
+
+run: setup-run build ## talk to it: starts a worker and a server, and prints the page to open (DEMO=1: listen to others)
+	@mkdir -p out
+	if [ -n "$(DEMO)$(MIC)$(QUIET)" ]; then
+	    $(MAKE) demo
+	    exit
+	fi
+	$(WORKER)
+	description=pipelines/conversation.yaml
+	if [ -n "$${OPENAI_API_KEY:-}$${OPENAI_BASE_URL:-}" ]; then
+	    echo "OPENAI_API_KEY or OPENAI_BASE_URL is set: a model answers ($${OPENAI_MODEL:-gpt-4o-mini} at $${OPENAI_BASE_URL:-api.openai.com})"
+	    description=pipelines/assistant.yaml
+	fi
+	# From other machines a browser gives its microphone to https alone.
+	listen=($(if $(TLS),--tls self-signed --listen 0.0.0.0:$(or $(PORT),8443),--listen 127.0.0.1:$(or $(PORT),8080)))
+	echo "a worker speaks at $$worker_address; open the page and talk (Ctrl-C ends it):"
+	$(GSTENV) "$(TARGET)/debug/duplex" serve "$$description" "$${listen[@]}" \
+	    "synthesizer=grpctts uri=$$worker_address" $(if $(VOICE),voice=$(VOICE))
+
+# What `make run DEMO=1` shows: a long text is read, a caller speaks up, the mouth stops; once in one process, once with
+# the voice of a worker; then a conversation.
+.PHONY: demo
+demo:
 	@mkdir -p out
 	if [ -n "$(MIC)" ]; then
 	    caller=()
@@ -70,16 +104,18 @@ run: setup-run build ## a long text is read, a caller speaks up, the mouth stops
 	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${common[@]}" \
 	    --heard out/heard.wav --timeline=out/timeline.txt --html out/barge-in.html
 	[ -z "$(MIC)" ] || exit 0
-	# Once more, with the voice in another process: a worker on a free port, for as long as it takes.
-	coproc worker { exec "$(TARGET)/debug/duplex-worker" --listen 127.0.0.1:0 2>out/worker.log; }
-	trap 'kill $$worker_PID 2>/dev/null || true' EXIT
-	IFS= read -r -t 20 listening <&"$${worker[0]}" ||
-	    { echo 'the worker does not start:'; cat out/worker.log; exit 1; } >&2
+	$(WORKER)
 	echo
 	echo "the same with the voice of a worker: duplex-worker, $$listening"
-	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/offload.yaml "$${common[@]}" \
-	    "worker=grpc://$${listening##* }" \
+	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/offload.yaml "$${common[@]}" "worker=$$worker_address" \
 	    --heard out/offload.wav --timeline=out/offload.txt --html out/offload.html
+	echo
+	echo 'a conversation: a caller asks for a story, interrupts it, and lets it go on'
+	$(GSTENV) "$(TARGET)/debug/caller-recording" --script pipelines/conversation-caller.txt \
+	    --wav out/conversation-caller.wav --labels out/conversation-caller.json
+	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/conversation.yaml "$${quiet[@]}" --duration 32s \
+	    --caller out/conversation-caller.wav --labels out/conversation-caller.json \
+	    --heard out/conversation.wav --timeline=out/conversation.txt --html out/conversation.html
 
 test: setup-test ## build, lint and every test; prints the time and memory they took
 	@start=$$SECONDS

@@ -30,6 +30,7 @@ pub mod room;
 pub mod serving;
 pub mod signal;
 pub mod speaking;
+pub mod spoken;
 pub mod standins;
 pub mod tonetts;
 pub mod watchdog;

@@ -7,8 +7,9 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{BufRead, BufReader},
     net::TcpListener,
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -85,6 +86,34 @@ impl Desk<'_> {
             assert!(ended, "$ {line}\n{}", plugins::told(&output));
         }
         output
+    }
+
+    /// Types `make run`, opens the page that it prints, and ends it as a person does.
+    fn opens_the_page(&self, folder: &Path) {
+        let mut shell = Command::new("make");
+        shell.args(["run", "PORT=0"]).current_dir(folder);
+        self.environment(&mut shell);
+        let mut make = shell
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(make.stdout.take().unwrap()).lines();
+        let address = lines.find_map(|line| {
+            let line = line.unwrap();
+            println!("{line}");
+            line.split_whitespace()
+                .find(|word| word.starts_with("http://127."))
+                .map(str::to_owned)
+        });
+        let address = address.expect("an address is printed");
+        let page = plugins::succeeds(Command::new("curl").args(["--silent", "--fail", &address]));
+        assert!(page.contains("Talk to it"), "{page}");
+        let group = format!("-{}", make.id());
+        plugins::succeeds(Command::new("kill").args(["-INT", "--", &group]));
+        let rest: Vec<_> = lines.map_while(Result::ok).collect();
+        let status = make.wait().unwrap();
+        println!("{}\n{status}", rest.join("\n"));
     }
 
     /// Types a line that ends with `&`.
@@ -293,6 +322,11 @@ fn every_command_works_in_a_clean_clone() {
         if command == "make test" {
             continue;
         }
+        if command == "make run" {
+            desk.opens_the_page(&clean);
+            desk.types("make run DEMO=1", &clean, Duration::from_secs(900));
+            continue;
+        }
         if let Some(command) = command.strip_suffix(" &") {
             background = Some(desk.leaves(command, &clean));
             continue;
@@ -325,10 +359,15 @@ fn every_command_works_in_a_clean_clone() {
 
     // The same without a sound device, in the words of the text.
     let lines = clean.join("out/timeline.txt");
-    assert!(text.contains("`make run QUIET=1`"));
+    assert!(text.contains("`make run DEMO=1`") && text.contains("`make run DEMO=1 QUIET=1`"));
+    let conversation = fs::read_to_string(clean.join("out/conversation.txt")).unwrap();
+    assert!(
+        conversation.contains("lighthouse"),
+        "no story was told: {conversation}"
+    );
     tells_the_story(&lines);
     fs::remove_file(&lines).unwrap();
-    desk.types("make run QUIET=1", &clean, Duration::from_secs(90));
+    desk.types("make run DEMO=1 QUIET=1", &clean, Duration::from_secs(180));
     tells_the_story(&lines);
 
     assert!(text.contains("out/heard.wav") && text.contains("out/barge-in.html"));

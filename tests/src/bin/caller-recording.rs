@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use duplex_tests::{caller::Plan, recordings};
+use duplex_tests::{caller::Plan, recordings, signal, spoken};
 
 /// Writes a caller's recording made of recorded human speech over noise, and labels that say when
 /// there is speech.
@@ -20,6 +20,9 @@ struct Arguments {
     /// Where the labels go: JSON, [{start, end, text}] in seconds.
     #[arg(long, default_value = "caller.json")]
     labels: PathBuf,
+    /// A caller spoken by eSpeak in place of recorded speech: lines of seconds of silence and what is said then.
+    #[arg(long)]
+    script: Option<PathBuf>,
     /// Seconds of recording.
     #[arg(long, default_value_t = 14.0)]
     length: f64,
@@ -42,6 +45,11 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(script) = &arguments.script {
+        let script =
+            std::fs::read_to_string(script).with_context(|| script.display().to_string())?;
+        return spoken(&script, &arguments);
+    }
     let seconds = |value: f64, what: &str| {
         Duration::try_from_secs_f64(value).with_context(|| format!("--{what} {value}: no time"))
     };
@@ -77,5 +85,18 @@ fn main() -> Result<()> {
             .collect::<Vec<_>>()
             .join(", ")
     );
+    Ok(())
+}
+
+/// Writes what a script says.
+fn spoken(script: &str, arguments: &Arguments) -> Result<()> {
+    let phrases = spoken::parse(script)?;
+    let caller = spoken::caller(&phrases, recordings::RATE)?;
+    signal::write_wav(&arguments.wav, &caller.samples, recordings::RATE)?;
+    let labels: Vec<_> = (caller.phrases.iter())
+        .map(|(start, end, text)| serde_json::json!({ "start": start, "end": end, "text": text }))
+        .collect();
+    std::fs::write(&arguments.labels, serde_json::to_string_pretty(&labels)?)?;
+    println!("{}: {} phrases", arguments.wav.display(), labels.len());
     Ok(())
 }

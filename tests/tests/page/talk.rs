@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use duplex_tests::{browser::Browser, serving::Server, watchdog::Watchdog};
+use duplex_tests::{
+    browser::Browser, plugins, serving::Server, signal, spoken, watchdog::Watchdog,
+};
 
 pub const SOON: Duration = Duration::from_secs(20);
 
@@ -164,4 +166,74 @@ fn a_stop_shows_what_was_heard() {
             server.said()
         );
     }
+}
+
+/// A WAV file of a caller who says each phrase after so many seconds.
+fn caller(phrases: &[(f32, &str)]) -> std::path::PathBuf {
+    const RATE: u32 = 48_000;
+    let phrases: Vec<(f32, String)> = phrases.iter().map(|(s, p)| (*s, (*p).to_owned())).collect();
+    let wav = plugins::temporary("page-caller")
+        .unwrap()
+        .join("caller.wav");
+    let spoken = spoken::caller(&phrases, RATE).unwrap();
+    signal::write_wav(&wav, &spoken.samples, RATE).unwrap();
+    wav
+}
+
+/// The whole of it: a person asks for a story by voice, interrupts it, and sees what was heard of it.
+#[test]
+fn a_story_is_asked_for_and_interrupted_by_voice() {
+    let _watchdog = Watchdog::new("story", Duration::from_secs(240));
+    let wav = caller(&[(5.0, "I want to hear a story"), (6.0, "wait a moment")]);
+    for transport in ["websocket", "webrtc"] {
+        let server = Server::start(&["pipelines/conversation.yaml"]);
+        let query = format!("?transport={transport}");
+        let Some(mut browser) = open(&server, &query, Some(&wav), &[]) else {
+            return;
+        };
+        // A microphone without a room has no noise to be taken out, and a synthetic voice suffers from it.
+        browser
+            .evaluate(
+                "const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices); \
+                 navigator.mediaDevices.getUserMedia = () => open({ audio: { channelCount: 1, echoCancellation: false, \
+                 noiseSuppression: false, autoGainControl: false } })",
+            )
+            .unwrap();
+        browser
+            .evaluate("document.getElementById('connect').click()")
+            .unwrap();
+        until(
+            &mut browser,
+            &server,
+            "the greeting is not heard",
+            "document.querySelector('.it')?.textContent.includes('Hello')",
+        );
+        until(
+            &mut browser,
+            &server,
+            "what was asked is not shown",
+            "[...document.querySelectorAll('.you:not(.partial)')].some(e => e.textContent.includes('story'))",
+        );
+        until(
+            &mut browser,
+            &server,
+            "the story is not interrupted",
+            "[...document.querySelectorAll('.it .cut')].some(e => e.textContent.split(' ').length > 10)",
+        );
+        let shot = plugins::folder()
+            .parent()
+            .unwrap()
+            .join(format!("page-{transport}.png"));
+        browser.screenshot(&shot).unwrap();
+        let heard = "[...document.querySelectorAll('.it .heard')].at(-1).textContent";
+        println!("{transport}: heard {}", browser.evaluate(heard).unwrap());
+        println!("{}", browser.text().unwrap());
+        until(
+            &mut browser,
+            &server,
+            "it does not ask whether to go on",
+            "document.getElementById('captions').textContent.includes('Shall I go on')",
+        );
+    }
+    std::fs::remove_dir_all(wav.parent().unwrap()).unwrap();
 }
