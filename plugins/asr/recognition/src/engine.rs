@@ -103,6 +103,12 @@ pub trait Turn: Send {
     /// Hears more: mono samples at [`RATE`], between −1 and 1.
     fn feed(&mut self, samples: &[f32]) -> Result<(), Error>;
 
+    /// The caller has stopped speaking, or goes on after all; a turn begins with somebody who speaks. What is fed after
+    /// the stop is silence, so an engine that hears a turn as a whole may do so now. Never blocks.
+    fn speaking(&mut self, speaking: bool) {
+        let _ = speaking;
+    }
+
     /// What it sounds like so far.
     fn partial(&mut self) -> Result<Hypothesis, Error>;
 

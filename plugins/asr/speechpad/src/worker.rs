@@ -326,6 +326,7 @@ impl<L: Listener> Core<L> {
             events::START_OF_SPEECH => {
                 if let Some(open) = &mut worker.open {
                     open.ended = None;
+                    open.turn.speaking(true);
                 }
                 Input::SpeechStarted {
                     onset: time,
@@ -335,6 +336,7 @@ impl<L: Listener> Core<L> {
             events::END_OF_SPEECH => {
                 if let Some(open) = &mut worker.open {
                     open.ended = Some(time);
+                    open.turn.speaking(false);
                 }
                 // What was said last is not older than the last look.
                 self.look(element, worker);
