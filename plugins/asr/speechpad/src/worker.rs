@@ -529,17 +529,24 @@ impl<L: Listener> Core<L> {
         }
     }
 
-    fn close(&self, worker: &mut Worker) -> Option<Open> {
-        let open = worker.open.take();
+    /// Drops the open turn.
+    fn close(&self, worker: &mut Worker) {
+        Self::take_turn(worker);
+        self.uncancellable(worker);
+    }
+
+    fn take_turn(worker: &mut Worker) -> Option<Open> {
+        let open = worker.open.take()?;
+        worker.consumed = open.ended.unwrap_or(open.fed);
+        Some(open)
+    }
+
+    /// The engine has nothing to do any more that a flush could end.
+    fn uncancellable(&self, worker: &Worker) {
         let mut state = self.state();
         if state.epoch == worker.epoch {
             state.cancel = None;
         }
-        drop(state);
-        if let Some(open) = &open {
-            worker.consumed = open.ended.unwrap_or(open.fed);
-        }
-        open
     }
 
     /// Asks the engine what it sounds like so far.
@@ -703,10 +710,13 @@ impl<L: Listener> Core<L> {
 
     fn finish(&self, element: &gst::Element, worker: &mut Worker) -> Option<Finished> {
         let began = Instant::now();
-        let open = self.close(worker)?;
+        let open = Self::take_turn(worker)?;
         let (onset, origin) = (open.onset, open.origin);
         let ended = open.ended.unwrap_or(worker.now);
-        match open.turn.finish() {
+        // May take long: a flush cancels it until it is done.
+        let finished = open.turn.finish();
+        self.uncancellable(worker);
+        match finished {
             Ok(hypothesis) => {
                 let took = began.elapsed();
                 self.count(|stats| {
