@@ -18,12 +18,23 @@ PREFIX  ?=
 DESTDIR ?=
 PROFILE ?= release
 TESTS   ?=
+# 1 builds whisperasr, too, which takes whisper.cpp; cuda builds it for NVIDIA's cards.
+WHISPER ?=
+# A real model for its tests.
+WHISPER_MODEL ?=
 
 CARGO  ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # A registry of our own: the caches of other GStreamers stay as they are, and a test run starts
 # from what this tree has built.
 GSTENV  = GST_PLUGIN_PATH="$(TARGET)/debug$${GST_PLUGIN_PATH:+:$$GST_PLUGIN_PATH}" GST_REGISTRY="$(TARGET)/registry.bin"
+
+# whisperasr is a workspace of its own (its Cargo.toml says why) in the same target folder.
+WHISPER_IN       = --manifest-path plugins/asr/whisper/Cargo.toml --target-dir "$(TARGET)"
+WHISPER_FEATURES = $(if $(filter cuda,$(WHISPER)),--features cuda)
+HAS_WHISPER      = { command -v cmake && command -v c++ && { [ -n "$${LIBCLANG_PATH:-}" ] \
+    || compgen -G '/usr/lib*/llvm*/lib/libclang*.so*' || compgen -G '/usr/lib/*/libclang*.so*' \
+    || compgen -G '/usr/lib*/libclang*.so*'; }; } >/dev/null
 
 # A sound server, or a card that nobody serves.
 # (root may write to whatever is there; others only where they are in the group audio.)
@@ -42,19 +53,21 @@ help: ## this page
 	echo
 	echo '  run:      TLS=1 for browsers on other machines · PORT=8080 · VOICE=en-gb'
 	echo '            DEMO=1 with recorded callers · QUIET=1 without sound · MIC=1 with your microphone and speakers'
-	echo '  test:     TESTS="-p gst-plugin-duplexvad" for a part of them'
+	echo '  test:     TESTS="-p gst-plugin-duplexvad" for a part of them · WHISPER_MODEL=ggml-base.bin for words of whisperasr'
 	echo '  install:  PREFIX=/usr for everybody, otherwise for you alone · PROFILE=dev · DESTDIR='
+	echo '  each:     WHISPER=1 for whisperasr, too (WHISPER=cuda on an NVIDIA card)'
 
 setup-run:
-	@.ci/setup build run
+	@.ci/setup build run $(if $(WHISPER),whisper)
 
 setup-test:
-	@.ci/setup build run test
+	@.ci/setup build run test $(if $(WHISPER),whisper)
 
 # One build for `run` and `test` alike: same packages, same features, same profile.
 build:
 	@echo 'building (the first time takes some minutes) …'
 	$(CARGO) build -p "*" -p gst-plugin-webrtc
+	$(if $(WHISPER),$(CARGO) build --lib $(WHISPER_IN) $(WHISPER_FEATURES))
 
 # A worker on a free port, for as long as the recipe takes: `worker_address` is where.
 define WORKER
@@ -124,9 +137,24 @@ test: setup-test ## build, lint and every test; prints the time and memory they 
 	# Debian's own plugins may complain while they are scanned; nobody may once tests run.
 	$(GSTENV) gst-inspect-1.0 ttssink >/dev/null 2>&1 || true
 	$(CARGO) test --workspace $(TESTS) --no-run
+	whisper=
+	if [ -z "$(TESTS)" ] || [ -n "$(WHISPER)" ]; then
+	    if [ -n "$(WHISPER)" ] || $(HAS_WHISPER); then
+	        whisper=yes
+	        $(CARGO) test $(WHISPER_IN) $(WHISPER_FEATURES) --no-run
+	    fi
+	fi
 	built=$$((SECONDS - start))
 	$(GSTENV) G_DEBUG=fatal_criticals RUST_BACKTRACE=1 RUST_TEST_THREADS="$${RUST_TEST_THREADS:-2}" \
 	    "$(TARGET)/debug/measured" --limit-mb 1024 -- $(CARGO) test --workspace --no-fail-fast $(TESTS)
+	if [ -n "$$whisper" ]; then
+	    $(GSTENV) G_DEBUG=fatal_criticals RUST_BACKTRACE=1 WHISPER_MODEL="$(abspath $(WHISPER_MODEL))" \
+	        $(CARGO) test $(WHISPER_IN) $(WHISPER_FEATURES) --no-fail-fast
+	    [ -n "$(WHISPER_MODEL)" ] ||
+	        echo 'SKIPPED: WORDS OF whisperasr ARE NOT TESTED without a real model: make test WHISPER_MODEL=ggml-base.bin'
+	elif [ -z "$(TESTS)" ]; then
+	    echo 'SKIPPED: whisperasr IS NOT TESTED without cmake, a C++ compiler and libclang: make test WHISPER=1 installs them'
+	fi
 	echo "build and lint: $$built s, all together: $$((SECONDS - start)) s"
 
 lint: setup-test lint-only ## formatting, clippy, licences
@@ -135,8 +163,15 @@ lint: setup-test lint-only ## formatting, clippy, licences
 lint-only:
 	@$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) fmt --manifest-path plugins/asr/whisper/Cargo.toml --check
+	if [ -n "$(WHISPER)" ] || $(HAS_WHISPER); then
+	    $(CARGO) clippy $(WHISPER_IN) --all-targets -- -D warnings
+	else
+	    echo 'NOT CHECKED: whisperasr (make lint WHISPER=1)'
+	fi
 	if command -v cargo-deny >/dev/null; then
 	    $(CARGO) deny --log-level error check
+	    $(CARGO) deny --manifest-path plugins/asr/whisper/Cargo.toml --log-level error check --config "$(CURDIR)/deny.toml"
 	else
 	    echo 'NOT CHECKED: licences and bans of dependencies (cargo install cargo-deny)'
 	fi
@@ -181,7 +216,7 @@ can-install:
 	    if [ ! -w "$$folder" ]; then
 	        echo "$$folder cannot be written by $$(id -un). Type this, then try it:" >&2
 	        echo >&2
-	        echo "    make build-install PROFILE=$(PROFILE) && sudo make install-files PROFILE=$(PROFILE) PREFIX=$(PREFIX)$(if $(DESTDIR), DESTDIR=$(DESTDIR))" >&2
+	        echo "    make build-install PROFILE=$(PROFILE)$(if $(WHISPER), WHISPER=$(WHISPER)) && sudo make install-files PROFILE=$(PROFILE)$(if $(WHISPER), WHISPER=$(WHISPER)) PREFIX=$(PREFIX)$(if $(DESTDIR), DESTDIR=$(DESTDIR))" >&2
 	        echo >&2
 	        exit 1
 	    fi
@@ -190,13 +225,18 @@ can-install:
 .PHONY: build-install
 build-install: setup-run
 	@$(CARGO) build -p "*" -p gst-plugin-webrtc --profile "$(PROFILE)"
+	$(if $(WHISPER),$(CARGO) build --lib $(WHISPER_IN) $(WHISPER_FEATURES) --profile "$(PROFILE)")
 
 # Needs no cargo, so that root need not have one.
 .PHONY: install-files
 install-files:
 	@$(FOLDERS)
 	install -d "$(DESTDIR)$$plugins" "$(DESTDIR)$$bin" "$(DESTDIR)$$share/gst-duplex/pipelines" "$(DESTDIR)$$share/gst-duplex/configs" "$(DESTDIR)$$share/doc/gst-duplex"
-	install -m 644 "$$built"/libgst*.so "$(DESTDIR)$$plugins"
+	for plugin in "$$built"/libgst*.so; do
+	    # Tests build it where nobody has asked for it.
+	    [ -n "$(WHISPER)" ] || [ "$${plugin##*/}" != libgstduplexwhisper.so ] || continue
+	    install -m 644 "$$plugin" "$(DESTDIR)$$plugins"
+	done
 	install -m 755 "$$built/duplex" "$$built/duplex-worker" "$(DESTDIR)$$bin"
 	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/*.gram pipelines/schema.json "$(DESTDIR)$$share/gst-duplex/pipelines"
 	install -m 644 configs/* "$(DESTDIR)$$share/gst-duplex/configs"

@@ -146,6 +146,27 @@ fn setup_has_nothing_to_do_where_everything_is_there() {
     assert_eq!(status, Some(0), "{told}");
 }
 
+/// whisper.cpp is built for those who ask for it, and so is what builds it installed.
+#[test]
+fn setup_asks_for_cmake_where_whisper_is_wanted() {
+    for (group, asked) in [("whisper", true), ("build", false), ("test", false)] {
+        let (status, told) = setup(
+            group,
+            &[
+                ("cargo", "echo 'cargo 1.95.0 (f2d3ce0bd 2026-03-21)'"),
+                ("id", "echo 1000"),
+                ("apt-get", "exit 3"),
+                ("dpkg-query", "exit 1"),
+            ],
+        );
+        assert_eq!(status, Some(1), "{told}");
+        let line = line(&told, "su -c 'apt-get update && ");
+        for package in [" cmake ", " libclang-dev"] {
+            assert_eq!(line.contains(package), asked, "{group}: {line}");
+        }
+    }
+}
+
 // ---- make and meson -----------------------------------------------------------------------------
 
 /// `make` as a person has it, in the source tree.

@@ -71,7 +71,14 @@ pub fn start_at(format: Format, level: LevelFilter, verbosity: u8) {
         });
         if verbosity == 0 {
             // Warnings of our own elements are meant for users.
-            for category in ["vad*", "ttssink*", "espeaktts*", "sphinxasr*", "duplex*"] {
+            for category in [
+                "vad*",
+                "ttssink*",
+                "espeaktts*",
+                "sphinxasr*",
+                "whisperasr*",
+                "duplex*",
+            ] {
                 gst::log::set_threshold_for_name(category, gst::DebugLevel::Warning);
             }
         }

@@ -18,7 +18,7 @@ static TABLE: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
 });
 
 /// Elements of gst-duplex and the plugin that holds each.
-pub const OURS: [(&str, &str); 7] = [
+pub const OURS: [(&str, &str); 8] = [
     ("chateliza", "duplexchat"),
     ("chatllm", "duplexchat"),
     ("vad", "duplexvad"),
@@ -26,13 +26,20 @@ pub const OURS: [(&str, &str); 7] = [
     ("ttssink", "duplextts"),
     ("espeaktts", "duplexespeak"),
     ("sphinxasr", "duplexasr"),
+    ("whisperasr", "duplexwhisper"),
 ];
 
 /// What to do to have the element, or `None` when nobody is known to have it.
 pub fn advice(factory: &str) -> Option<String> {
     if let Some((_, plugin)) = OURS.iter().find(|(name, _)| *name == factory) {
+        // Not everybody waits for whisper.cpp to build.
+        let asked = if factory == "whisperasr" {
+            " WHISPER=1"
+        } else {
+            ""
+        };
         return Some(format!(
-            "it belongs to gst-duplex: run `make install`, or set GST_PLUGIN_PATH to the folder of libgst{plugin}.so"
+            "it belongs to gst-duplex: run `make install{asked}`, or set GST_PLUGIN_PATH to the folder of libgst{plugin}.so"
         ));
     }
     if [
@@ -72,6 +79,8 @@ mod tests {
     fn common_elements_have_a_package() {
         let package = |factory: &str| advice(factory).unwrap_or_default();
         assert!(package("wavenc").contains("apt install gstreamer1.0-plugins-good"));
+        assert!(package("sphinxasr").contains("`make install`"));
+        assert!(package("whisperasr").contains("`make install WHISPER=1`"));
         assert!(package("webrtcbin").contains("apt install gstreamer1.0-plugins-bad"));
         assert!(package("audioconvert").contains("apt install gstreamer1.0-plugins-base"));
         assert!(package("x264enc").contains("apt install gstreamer1.0-plugins-ugly"));
