@@ -165,7 +165,7 @@ lint-only:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) fmt --manifest-path plugins/asr/whisper/Cargo.toml --check
 	if [ -n "$(WHISPER)" ] || $(HAS_WHISPER); then
-	    $(CARGO) clippy $(WHISPER_IN) --all-targets -- -D warnings
+	    $(CARGO) clippy $(WHISPER_IN) $(WHISPER_FEATURES) --all-targets -- -D warnings
 	else
 	    echo 'NOT CHECKED: whisperasr (make lint WHISPER=1)'
 	fi

@@ -10,7 +10,10 @@ use std::{
 
 use super::log;
 use duplex_recognition::{Cancel, Error, Hypothesis, Phrase, RATE, Word};
-use whisper_rs::{FullParams, SamplingStrategy, WhisperState, WhisperTokenId, get_lang_str};
+use whisper_rs::{
+    FullParams, SamplingStrategy, WhisperState, WhisperSysContext, WhisperSysState, WhisperTokenId,
+    get_lang_str,
+};
 
 /// whisper.cpp makes little of less; what is shorter is followed by silence.
 const SHORTEST: usize = RATE as usize * 11 / 10;
@@ -47,7 +50,8 @@ pub struct Settings {
 }
 
 /// What the library is told of the settings. Made once: it never frees the language's name.
-pub struct Parameters(FullParams<'static, 'static>);
+/// The second ones are those of a call that only takes note of its context.
+pub struct Parameters(FullParams<'static, 'static>, FullParams<'static, 'static>);
 
 impl Parameters {
     pub fn new(settings: &Settings) -> Self {
@@ -68,7 +72,11 @@ impl Parameters {
         params.set_print_realtime(false);
         params.set_print_special(false);
         params.set_print_timestamps(false);
-        Self(params)
+        let mut nothing = params.clone();
+        nothing.set_language(Some("en"));
+        // SAFETY: the function does not unwind, and uses none of what it is given.
+        unsafe { nothing.set_start_encoder_callback(Some(never)) };
+        Self(params, nothing)
     }
 }
 
@@ -93,6 +101,15 @@ impl Abort {
     pub fn wanted(&self) -> bool {
         self.turn.is_cancelled() || self.pass.is_cancelled()
     }
+}
+
+/// Called by the library before it encodes: it need not.
+unsafe extern "C" fn never(
+    _: *mut WhisperSysContext,
+    _: *mut WhisperSysState,
+    _: *mut c_void,
+) -> bool {
+    false
 }
 
 /// Called by the library between the steps of its work.
@@ -144,6 +161,15 @@ pub fn hear(
     } else {
         samples
     };
+    if settings.language.is_none() && settings.multilingual {
+        // Finding the language out goes by the context of the call before: half a minute at first.
+        log::expect_failure(true);
+        let mut nothing = parameters.1.clone();
+        nothing.set_audio_ctx(context(samples.len(), settings.context));
+        // It fails, as it was told to.
+        let _ = state.full(nothing, &heard[..SHORTEST]);
+        log::expect_failure(false);
+    }
     let result = state.full(params, heard);
     log::expect_failure(false);
     if abort.wanted() || abort.told.load(Ordering::Relaxed) {
