@@ -219,15 +219,20 @@ impl<S: Speaker> Core<S> {
         };
         if let Err(flow) = result {
             out.current = None;
-            self.pushed_in_vain(element, flow);
+            self.pushed_in_vain(element, flow, out.epoch);
         }
     }
 
     /// The sound cannot be pushed: says so, and stops until a flush or a restart.
-    fn pushed_in_vain(&self, element: &gst::Element, flow: gst::FlowError) {
+    fn pushed_in_vain(&self, element: &gst::Element, flow: gst::FlowError, epoch: u64) {
         gst::debug!(self.cat, obj = element, "stopping: {flow}");
-        if self.state().flushing {
-            return;
+        {
+            let state = self.state();
+            // A flush that is over by now may have been the cause: what stands between answers a push into it as it
+            // likes (a converter: not negotiated).
+            if state.flushing || state.epoch != epoch {
+                return;
+            }
         }
         // On the bus before upstream learns of it, whose own message would say less.
         match flow {
