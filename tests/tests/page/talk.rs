@@ -5,7 +5,11 @@
 use std::time::Duration;
 
 use duplex_tests::{
-    browser::Browser, plugins, serving::Server, signal, spoken, watchdog::Watchdog,
+    browser::Browser,
+    plugins,
+    serving::{self, Server},
+    signal, spoken,
+    watchdog::Watchdog,
 };
 
 pub const SOON: Duration = Duration::from_secs(20);
@@ -119,6 +123,7 @@ fn a_typed_sentence_is_answered_aloud() {
             "the page is still connected",
             "document.getElementById('state').dataset.state === 'off'",
         );
+        serving::run(server.expect("sessions_active", 0));
     }
 }
 

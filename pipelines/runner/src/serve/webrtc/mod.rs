@@ -63,9 +63,11 @@ async fn serve(socket: WebSocket, server: Arc<Server>, permit: Permit) {
     let (outputs_sender, outputs) = mpsc::channel(OUTPUTS);
     let playing = Arc::<Playing>::default();
     let channel = Channel::new({
-        let (inputs, playing) = (inputs_sender.clone(), playing.clone());
+        // The pipeline holds the channel: a sender of its own would keep the session, and with it the pipeline, for ever.
+        let (inputs, playing) = (inputs_sender.downgrade(), playing.clone());
         move |text| {
             if let Some(input) = hear(&text, &playing)
+                && let Some(inputs) = inputs.upgrade()
                 && inputs.try_send(input).is_err()
             {
                 tracing::warn!("what a page says is dropped: it says too much at once");
