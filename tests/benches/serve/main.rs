@@ -11,6 +11,8 @@ mod answers;
 mod conversations;
 mod first_audio;
 mod memory;
+mod page;
+mod turns;
 
 use std::process::Command;
 
@@ -27,6 +29,10 @@ use duplex_tests::{
 enum Subject {
     /// Text → first audio, 1 and 100 sessions.
     FirstAudio,
+    /// End of the caller's speech → answer, with what is embedded.
+    Turns,
+    /// In Chromium: onset in the microphone → silence at the page.
+    Page,
     /// Messages answered at 100 sessions, and across quick reconnects.
     Answers,
     /// Memory per session.
@@ -84,6 +90,8 @@ fn main() -> Result<()> {
         "duplex-runner",
         "gst-plugin-duplextts",
         "gst-plugin-duplexvad",
+        "gst-plugin-duplexasr",
+        "gst-plugin-duplexchat",
         "gst-plugin-duplexespeak",
     ] {
         build.args(["-p", package]);
@@ -91,6 +99,7 @@ fn main() -> Result<()> {
     if !plugins::folder().ends_with("debug") {
         build.arg("--release");
     }
+    build.args(["-p", "gst-plugin-webrtc"]);
     ensure!(build.status()?.success(), "the server does not build");
     println!("{}\n", measure::machine());
     let clients = tokio::runtime::Builder::new_multi_thread()
@@ -108,6 +117,18 @@ fn main() -> Result<()> {
                 Ok(std::fs::remove_dir_all(folder)?)
             })?;
         }
+    }
+    if wanted(Subject::Turns) {
+        report.on_the_clock("turns", 1, |report| {
+            let server = Server::with(&["pipelines/conversation.yaml"], CONFIG, &[]);
+            clients.block_on(turns::measure(report, &server, arguments.trials.min(60)))
+        })?;
+    }
+    if wanted(Subject::Page) {
+        report.on_the_clock("the page", 1, |report| {
+            let server = Server::with(&["pipelines/speak.yaml"], CONFIG, &[]);
+            page::measure(report, &server, arguments.trials.min(24))
+        })?;
     }
     if wanted(Subject::Answers) {
         let (server, folder) = server("silero")?;
