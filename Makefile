@@ -24,6 +24,8 @@ WHISPER ?=
 WHISPER_MODEL ?=
 
 CARGO  ?= cargo
+# gst-plugin-webrtc: a build of its own into the same folder, for the reason that its Cargo.toml gives.
+WEBRTC  = --manifest-path plugins/webrtc/Cargo.toml --target-dir "$(TARGET)" -p gst-plugin-webrtc
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # A registry of our own: the caches of other GStreamers stay as they are, and a test run starts
 # from what this tree has built.
@@ -66,7 +68,8 @@ setup-test:
 # One build for `run` and `test` alike: same packages, same features, same profile.
 build:
 	@echo 'building (the first time takes some minutes) …'
-	$(CARGO) build -p "*" -p gst-plugin-webrtc
+	$(CARGO) build --workspace
+	$(CARGO) build $(WEBRTC)
 	$(if $(WHISPER),$(CARGO) build --lib $(WHISPER_IN) $(WHISPER_FEATURES))
 
 # A worker on a free port, for as long as the recipe takes: `worker_address` is where.
@@ -224,7 +227,8 @@ can-install:
 
 .PHONY: build-install
 build-install: setup-run
-	@$(CARGO) build -p "*" -p gst-plugin-webrtc --profile "$(PROFILE)"
+	@$(CARGO) build --workspace --profile "$(PROFILE)"
+	$(CARGO) build $(WEBRTC) --profile "$(PROFILE)"
 	$(if $(WHISPER),$(CARGO) build --lib $(WHISPER_IN) $(WHISPER_FEATURES) --profile "$(PROFILE)")
 
 # Needs no cargo, so that root need not have one.

@@ -109,35 +109,39 @@ fn every_dependency_has_a_licence_that_is_allowed() {
         "{exceptions:?}"
     );
     let denied = quoted(text.split_once("[bans]").unwrap().1, "deny = [", "\n]");
-    let metadata =
-        workspace::metadata(&["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"]);
-    let used: BTreeSet<&str> = metadata["resolve"]["nodes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|node| node["id"].as_str().unwrap())
-        .collect();
+    let platform = ["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"];
+    let [locked, filter, target] = platform;
+    let ours = workspace::metadata(&platform);
+    let webrtc = workspace::metadata(&[workspace::WEBRTC_MANIFEST, locked, filter, target]);
     let mut seen = 0;
-    for package in metadata["packages"].as_array().unwrap() {
-        let name = package["name"].as_str().unwrap();
-        if !used.contains(package["id"].as_str().unwrap()) {
-            continue;
+    for metadata in [ours, webrtc] {
+        let used: BTreeSet<&str> = metadata["resolve"]["nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node["id"].as_str().unwrap())
+            .collect();
+        for package in metadata["packages"].as_array().unwrap() {
+            let name = package["name"].as_str().unwrap();
+            if !used.contains(package["id"].as_str().unwrap()) {
+                continue;
+            }
+            seen += 1;
+            let licence = package["license"].as_str().unwrap_or_default();
+            let may = |one: &str| {
+                allowed.iter().any(|allowed| allowed == one)
+                    || exceptions
+                        .chunks(2)
+                        .any(|pair| pair[0] == one && pair[1] == name)
+            };
+            assert!(!licence.is_empty(), "{name} names no licence");
+            assert!(
+                allows(licence, &may),
+                "{name} has the licence {licence}, which deny.toml does not allow"
+            );
+            let banned = denied.chunks(2).find(|pair| pair[0] == name);
+            assert_eq!(banned, None, "deny.toml bans {name}");
         }
-        seen += 1;
-        let licence = package["license"].as_str().unwrap_or_default();
-        let may = |one: &str| {
-            allowed.iter().any(|allowed| allowed == one)
-                || exceptions
-                    .chunks(2)
-                    .any(|pair| pair[0] == one && pair[1] == name)
-        };
-        assert!(!licence.is_empty(), "{name} names no licence");
-        assert!(
-            allows(licence, &may),
-            "{name} has the licence {licence}, which deny.toml does not allow"
-        );
-        let banned = denied.chunks(2).find(|pair| pair[0] == name);
-        assert_eq!(banned, None, "deny.toml bans {name}");
     }
     assert!(seen > 60, "only {seen} packages");
 }
@@ -228,13 +232,37 @@ fn holders(package: &Value) -> String {
     found.join("; ").replace('|', "/")
 }
 
+/// Notes the crates that a member of a workspace has in it, and in which files they are.
+fn note(
+    rows: &mut BTreeMap<String, BTreeSet<String>>,
+    metadata: &Value,
+    member: &str,
+    files: &[&str],
+) {
+    let packages = workspace::packages(metadata);
+    for id in workspace::linked(metadata, member) {
+        let package = packages[id];
+        if package["source"].is_null() {
+            continue; // ours
+        }
+        let row = format!(
+            "{} | {} | {}",
+            package["name"].as_str().unwrap(),
+            package["license"].as_str().unwrap().replace('/', " OR "),
+            holders(package)
+        );
+        let files = files.iter().map(|file| file.replace("gstduplex", ""));
+        rows.entry(row).or_default().extend(files);
+    }
+}
+
 /// The table of crates that our files have in them, as the notices hold it.
 fn table() -> String {
-    let metadata =
-        workspace::metadata(&["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"]);
-    let packages = workspace::packages(&metadata);
-    let shipped = workspace::shipped();
+    let platform = ["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"];
     let mut rows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let shipped = workspace::shipped();
+    let metadata = workspace::metadata(&platform);
+    let packages = workspace::packages(&metadata);
     for member in metadata["workspace_members"].as_array().unwrap() {
         let member = member.as_str().unwrap();
         let targets = packages[member]["targets"].as_array().unwrap().iter();
@@ -245,34 +273,14 @@ fn table() -> String {
                 shipped.iter().any(|file| file == name || *file == library)
             })
             .collect();
-        let webrtc = |name: &Value| name == workspace::WEBRTC.0;
-        let files = match packages[member]["targets"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|target| webrtc(&target["name"]))
-        {
-            true => vec!["gstrswebrtc"],
-            false => files,
-        };
-        if packages[member]["name"] == "duplex-tests" {
-            continue;
-        }
-        for id in workspace::linked(&metadata, member) {
-            let package = packages[id];
-            if package["source"].is_null() {
-                continue; // ours
-            }
-            let row = format!(
-                "{} | {} | {}",
-                package["name"].as_str().unwrap(),
-                package["license"].as_str().unwrap().replace('/', " OR "),
-                holders(package)
-            );
-            let files = files.iter().map(|file| file.replace("gstduplex", ""));
-            rows.entry(row).or_default().extend(files);
+        if packages[member]["name"] != "duplex-tests" {
+            note(&mut rows, &metadata, member, &files);
         }
     }
+    let [locked, filter, target] = platform;
+    let webrtc = workspace::metadata(&[workspace::WEBRTC_MANIFEST, locked, filter, target]);
+    let member = webrtc["workspace_members"][0].as_str().unwrap();
+    note(&mut rows, &webrtc, member, &["gstrswebrtc"]);
     // A library of ours alone is in no file.
     rows.retain(|_, files| !files.is_empty());
     let mut text = String::from("| crate | licence | copyright | in |\n|---|---|---|---|\n");
