@@ -106,6 +106,22 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
+/// Takes from a command what the make that runs the tests has set: a person types in a shell of their own.
+pub fn without_make(command: &mut Command) -> &mut Command {
+    for name in [
+        "MAKEFLAGS",
+        "MAKEOVERRIDES",
+        "MAKELEVEL",
+        "MFLAGS",
+        "WHISPER",
+        "WHISPER_MODEL",
+        "TESTS",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// A new folder for this process alone, below the system's temporary one.
 pub fn temporary(what: &str) -> std::io::Result<PathBuf> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);

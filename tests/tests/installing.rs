@@ -173,16 +173,10 @@ fn setup_asks_for_cmake_where_whisper_is_wanted() {
 fn make() -> Command {
     let mut make = Command::new("make");
     make.current_dir(plugins::source());
-    for name in [
-        "MAKEFLAGS",
-        "MAKELEVEL",
-        "MFLAGS",
-        "XDG_DATA_HOME",
-        "PULSE_SERVER",
-    ] {
-        make.env_remove(name);
-    }
-    make.env("PROFILE", "dev")
+    plugins::without_make(&mut make)
+        .env_remove("XDG_DATA_HOME")
+        .env_remove("PULSE_SERVER")
+        .env("PROFILE", "dev")
         .env("CARGO_TARGET_DIR", plugins::folder().parent().unwrap());
     make
 }
@@ -313,7 +307,7 @@ fn make_install_refuses_before_it_builds() {
     } else {
         Command::new("make")
     };
-    let output = command
+    let output = plugins::without_make(&mut command)
         .args(["install", "PREFIX=/usr", "PROFILE=release"])
         .env("CARGO", "false")
         .current_dir(&folder)

@@ -144,11 +144,9 @@ impl Desk<'_> {
             .env_remove("GST_PLUGIN_PATH")
             .env_remove("GST_REGISTRY")
             .env_remove("G_DEBUG")
-            .env_remove("MAKEFLAGS")
-            .env_remove("MAKELEVEL")
-            .env_remove("MFLAGS")
             // A release build takes minutes and shows nothing more here.
             .env("PROFILE", "dev");
+        plugins::without_make(command);
     }
 }
 
