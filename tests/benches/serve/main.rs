@@ -84,23 +84,36 @@ links: [ ears -> nowhere, caller.text -> mouth ]
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let mut build = Command::new(env!("CARGO"));
-    build.arg("build").current_dir(plugins::source());
-    for package in [
-        "duplex-runner",
-        "gst-plugin-duplextts",
-        "gst-plugin-duplexvad",
-        "gst-plugin-duplexasr",
-        "gst-plugin-duplexchat",
-        "gst-plugin-duplexespeak",
-    ] {
-        build.args(["-p", package]);
+    let build = |arguments: &[&str]| -> Result<()> {
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .arg("build")
+            .args(arguments)
+            .current_dir(plugins::source());
+        if !plugins::folder().ends_with("debug") {
+            build.arg("--release");
+        }
+        ensure!(build.status()?.success(), "cargo build {arguments:?} fails");
+        Ok(())
+    };
+    build(&[
+        "--package=duplex-runner",
+        "--package=gst-plugin-duplextts",
+        "--package=gst-plugin-duplexvad",
+        "--package=gst-plugin-duplexasr",
+        "--package=gst-plugin-duplexchat",
+        "--package=gst-plugin-duplexespeak",
+    ])?;
+    if arguments.only.is_empty() || arguments.only.contains(&Subject::Page) {
+        let folder = plugins::folder();
+        let target = folder.parent().unwrap_or(&folder);
+        let target = format!("--target-dir={}", target.display());
+        build(&[
+            "--manifest-path=plugins/webrtc/Cargo.toml",
+            &target,
+            "--package=gst-plugin-webrtc",
+        ])?;
     }
-    if !plugins::folder().ends_with("debug") {
-        build.arg("--release");
-    }
-    build.args(["-p", "gst-plugin-webrtc"]);
-    ensure!(build.status()?.success(), "the server does not build");
     println!("{}\n", measure::machine());
     let clients = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
