@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ pub struct Server {
     pub address: SocketAddr,
     said: Arc<Mutex<String>>,
     folder: Option<PathBuf>,
+    /// Its process leads a group of others, which end with it.
+    leads: bool,
 }
 
 impl Server {
@@ -51,8 +54,27 @@ impl Server {
             command.arg("--config").arg(folder.join("serve.yaml"));
             folder
         });
-        let mut child = command
+        command.envs(environment.iter().copied());
+        Self::of(command, folder, false)
+    }
+
+    /// What `make run` starts, with these words and variables; it builds nothing.
+    pub fn made(words: &[&str], environment: &[(&str, &str)]) -> Server {
+        let mut command = plugins::command("make");
+        plugins::without_make(&mut command)
+            .args(["run", "PORT=0", "CARGO=true"])
+            .args(words)
+            .env(
+                "CARGO_TARGET_DIR",
+                plugins::folder().parent().expect("target/"),
+            )
             .envs(environment.iter().copied())
+            .process_group(0);
+        Self::of(command, None, true)
+    }
+
+    fn of(mut command: Command, folder: Option<PathBuf>, leads: bool) -> Server {
+        let mut child = command
             .current_dir(plugins::source())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -80,6 +102,7 @@ impl Server {
             address,
             said,
             folder,
+            leads,
         }
     }
 
@@ -217,6 +240,10 @@ fn keep(mut from: impl Read + Send + 'static, to: Arc<Mutex<String>>) {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if self.leads {
+            let group = format!("-{}", self.pid());
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if let Some(folder) = &self.folder {

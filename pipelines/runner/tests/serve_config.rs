@@ -429,7 +429,7 @@ fn the_environment_goes_before_the_file() {
             "OPENAI_BASE_URL",
             "http://h/v1",
             "origins: []",
-            Overrides("chatllm", "base-url", "http://h/v1"),
+            Overrides("chatllm", "uri", "http://h/v1"),
         ),
         (
             "OPENAI_MODEL",

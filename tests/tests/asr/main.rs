@@ -2,6 +2,7 @@
 
 //! Recognition as an application sees it: recorded and synthesised speech through the ears into `sphinxasr`.
 
+mod confidence;
 mod interruptions;
 mod life;
 mod phrases;

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use duplex_tests::plugins;
+use duplex_tests::{
+    plugins,
+    serving::{self, Server},
+};
 use gst::prelude::*;
 
 use crate::rig::{Out, Talk, joined};
@@ -171,4 +174,46 @@ fn a_proxy_of_litellm_is_talked_with() {
         talk.answer().1,
         talk.chat.property::<String>("fallback-text")
     );
+}
+
+/// What a client types is answered by the model that the environment names: address, key and model.
+async fn answers(server: &Server) {
+    let mut client = server.configured(16_000).await;
+    client.text("Say it.").await;
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric());
+        (words.filter(|word| !word.is_empty()).map(str::to_lowercase)).collect()
+    };
+    let mut said = Vec::new();
+    let end = Instant::now() + serving::PATIENCE;
+    while !said.ends_with(&words(ANSWER)) {
+        let message = client.next().await;
+        if message["type"] == "word" {
+            said.extend(words(message["text"].as_str().unwrap()));
+        }
+        assert!(Instant::now() < end, "{said:?}: {}", server.said());
+    }
+}
+
+#[test]
+fn the_environment_reaches_the_model_through_serve_and_make() {
+    let Some(command) = command() else { return };
+    let proxy = Proxy::start(&command);
+    let uri = format!("http://{}/v1", proxy.address);
+    let environment = [
+        ("OPENAI_BASE_URL", uri.as_str()),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("OPENAI_MODEL", "parrot"),
+    ];
+    let server = Server::with(
+        &["pipelines/assistant.yaml", "greeting="],
+        "log_level: INFO\n",
+        &environment,
+    );
+    serving::run(answers(&server));
+    assert!(!server.said().contains("no effect"), "{}", server.said());
+    drop(server);
+    let made = Server::made(&[], &environment);
+    assert!(made.said().contains("a model answers (parrot at http"));
+    serving::run(answers(&made));
 }

@@ -15,11 +15,33 @@ use super::ffi;
 
 /// Frames a second, of 10 ms.
 const FRAME: Duration = Duration::from_millis(10);
+/// The library keeps searches by name.
+const SEARCH: &CStr = c"said";
 /// Dimensions of a cepstrum, in every model of sphinx.
 const CEPSTRUM: usize = 13;
 
 /// The long-term mean of a caller's cepstra: what his microphone and line do to all sounds.
 pub type Means = [f32; CEPSTRUM];
+
+/// What a decoder looks for.
+#[derive(Debug, Clone, Copy)]
+pub enum Search<'a> {
+    /// Sentences of the language model among the arguments.
+    Model,
+    /// Those of a grammar in JSGF.
+    Grammar(&'a str),
+    /// Phones in any order: whatever can be said at all.
+    Phones,
+}
+
+/// How well what was found fits what was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// The acoustic score of the whole turn, in the library's units: nearer to 0 is better.
+    pub score: i64,
+    /// The frames that hold words or phones, and not silence.
+    pub frames: u32,
+}
 
 /// A decoder with its model, dictionary and grammar or language model.
 pub struct Decoder {
@@ -38,8 +60,8 @@ fn c_string(text: &str) -> Result<CString, Error> {
 }
 
 impl Decoder {
-    /// Loads what the arguments name (`-hmm`, `-dict`, `-lm` …), and a grammar in place of a language model.
-    pub fn load(arguments: &[(&str, &str)], jsgf: Option<&str>) -> Result<Self, Error> {
+    /// Loads what the arguments name (`-hmm`, `-dict`, `-lm` …), to look for that.
+    pub fn load(arguments: &[(&str, &str)], search: Search<'_>) -> Result<Self, Error> {
         static QUIET: Once = Once::new();
         QUIET.call_once(|| {
             // SAFETY: NULL turns the library's log off. It would go to the standard error of whoever loads the plugin.
@@ -79,18 +101,28 @@ impl Decoder {
             fresh: [0.0; CEPSTRUM],
             open: false,
         };
-        if let Some(jsgf) = jsgf {
-            let jsgf = c_string(jsgf)?;
-            // SAFETY: a live decoder and two strings, which it copies.
-            let set = unsafe {
-                ffi::ps_set_jsgf_string(raw.as_ptr(), c"said".as_ptr(), jsgf.as_ptr()) == 0
-                    && ffi::ps_set_search(raw.as_ptr(), c"said".as_ptr()) == 0
-            };
-            if !set {
-                return Err(Error::Settings(
-                    "PocketSphinx cannot use this grammar".into(),
-                ));
+        let (set, wrong) = match search {
+            Search::Model => (true, ""),
+            Search::Grammar(jsgf) => {
+                let jsgf = c_string(jsgf)?;
+                // SAFETY: a live decoder and two strings, which it copies.
+                let set = unsafe {
+                    ffi::ps_set_jsgf_string(raw.as_ptr(), SEARCH.as_ptr(), jsgf.as_ptr()) == 0
+                        && ffi::ps_set_search(raw.as_ptr(), SEARCH.as_ptr()) == 0
+                };
+                (set, "PocketSphinx cannot use this grammar")
             }
+            Search::Phones => {
+                // SAFETY: a live decoder and a string, which it copies; no file is a search without a model of phones.
+                let set = unsafe {
+                    ffi::ps_set_allphone_file(raw.as_ptr(), SEARCH.as_ptr(), std::ptr::null()) == 0
+                        && ffi::ps_set_search(raw.as_ptr(), SEARCH.as_ptr()) == 0
+                };
+                (set, "PocketSphinx cannot look for the phones of this model")
+            }
+        };
+        if !set {
+            return Err(Error::Settings(wrong.into()));
         }
         decoder.fresh = decoder.means();
         Ok(decoder)
@@ -183,16 +215,12 @@ impl Decoder {
         }
     }
 
-    /// The words so far, without silence and noises.
-    pub fn words(&mut self) -> Vec<Word> {
-        let mut words = Vec::new();
-        if !self.has_hypothesis() {
-            return words;
-        }
-        // SAFETY: a live decoder; the iterator is run to its end, which frees it, and the strings are copied while they
+    /// Looks at each piece of what was found, in their order: entry of the dictionary, first and last frame, acoustic score
+    /// and posterior.
+    fn segments(&mut self, mut each: impl FnMut(&str, (i32, i32), i32, i32)) {
+        // SAFETY: a live decoder; the iterator is run to its end, which frees it, and the strings are looked at while they
         // live.
         unsafe {
-            let logmath = ffi::ps_get_logmath(self.raw.as_ptr());
             let mut segment = ffi::ps_seg_iter(self.raw.as_ptr());
             while !segment.is_null() {
                 let (mut first, mut last) = (0, 0);
@@ -201,24 +229,56 @@ impl Decoder {
                 let posterior =
                     ffi::ps_seg_prob(segment, &mut acoustic, &mut language, &mut backoff);
                 let text = ffi::ps_seg_word(segment);
-                if !text.is_null()
-                    && let Some(text) = word(&CStr::from_ptr(text).to_string_lossy())
-                {
-                    let at = |frame: i32| FRAME * u32::try_from(frame.max(0)).unwrap_or(0);
-                    // 0 stands for "not computed" as well as for "certain".
-                    let confidence = (posterior != 0)
-                        .then(|| ffi::logmath_exp(logmath, posterior).clamp(0.0, 1.0));
-                    words.push(Word {
-                        text,
-                        start: at(first),
-                        end: at(last.saturating_add(1)),
-                        confidence,
-                    });
+                if !text.is_null() {
+                    let text = CStr::from_ptr(text).to_string_lossy();
+                    each(&text, (first, last), acoustic, posterior);
                 }
                 segment = ffi::ps_seg_next(segment);
             }
         }
+    }
+
+    /// The words so far, without silence and noises.
+    pub fn words(&mut self) -> Vec<Word> {
+        let mut words = Vec::new();
+        if !self.has_hypothesis() {
+            return words;
+        }
+        // SAFETY: a live decoder, which its table lives as long as.
+        let logmath = unsafe { ffi::ps_get_logmath(self.raw.as_ptr()) };
+        self.segments(|entry, (first, last), _, posterior| {
+            let Some(text) = word(entry) else { return };
+            let at = |frame: i32| FRAME * u32::try_from(frame.max(0)).unwrap_or(0);
+            // 0 stands for "not computed" as well as for "certain".
+            // SAFETY: the table of a live decoder.
+            let confidence = (posterior != 0)
+                .then(|| unsafe { ffi::logmath_exp(logmath, posterior) }.clamp(0.0, 1.0));
+            words.push(Word {
+                text,
+                start: at(first),
+                end: at(last.saturating_add(1)),
+                confidence,
+            });
+        });
         words
+    }
+
+    /// How well what was found fits; `None` where nothing was.
+    pub fn fit(&mut self) -> Option<Fit> {
+        if !self.has_hypothesis() {
+            return None;
+        }
+        let mut fit = Fit {
+            score: 0,
+            frames: 0,
+        };
+        self.segments(|entry, (first, last), acoustic, _| {
+            fit.score += i64::from(acoustic);
+            if word(entry).is_some() {
+                fit.frames += u32::try_from(last - first + 1).unwrap_or(0);
+            }
+        });
+        Some(fit)
     }
 
     /// The probability of the words, where it was computed.

@@ -71,6 +71,11 @@ unsafe extern "C" {
         name: *const c_char,
         grammar: *const c_char,
     ) -> c_int;
+    pub fn ps_set_allphone_file(
+        decoder: *mut Decoder,
+        name: *const c_char,
+        model: *const c_char,
+    ) -> c_int;
     pub fn ps_set_search(decoder: *mut Decoder, name: *const c_char) -> c_int;
     pub fn ps_start_stream(decoder: *mut Decoder) -> c_int;
     pub fn ps_start_utt(decoder: *mut Decoder) -> c_int;

@@ -20,7 +20,8 @@ use duplex_recognition::{
 };
 
 use super::{
-    decoder::{Decoder, Means},
+    confidence::confidence,
+    decoder::{Decoder, Means, Search},
     dictionary,
 };
 
@@ -30,6 +31,9 @@ const MAX_IDLE: usize = 16;
 const MAX_BUSY: usize = 64;
 /// Samples that are handed over at a time; a cancel is noticed in between.
 const PIECE: usize = RATE as usize / 10;
+
+/// Words of a phrase that does not end which count as a turn; less may be a noise.
+const HALF: usize = 2;
 
 /// What a decoder is made for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,10 +52,49 @@ pub struct Configuration {
     pub language: String,
 }
 
+/// What hears a turn.
+struct Decoders {
+    words: Decoder,
+    /// Beside a grammar: hears the same, and takes it for phones in any order.
+    phones: Option<Decoder>,
+}
+
+impl Decoders {
+    fn start(&mut self, means: Option<&Means>) -> Result<(), Error> {
+        self.words.start(means)?;
+        (self.phones.as_mut()).map_or(Ok(()), |phones| phones.start(means))
+    }
+
+    fn feed(&mut self, samples: &[i16]) -> Result<(), Error> {
+        self.words.feed(samples)?;
+        (self.phones.as_mut()).map_or(Ok(()), |phones| phones.feed(samples))
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.words.finish()?;
+        (self.phones.as_mut()).map_or(Ok(()), Decoder::finish)
+    }
+
+    fn abandon(&mut self) {
+        self.words.abandon();
+        if let Some(phones) = &mut self.phones {
+            phones.abandon();
+        }
+    }
+
+    /// How sure the words are, where that is known.
+    fn confidence(&mut self) -> Option<f64> {
+        match &mut self.phones {
+            Some(phones) => confidence(self.words.fit()?, phones.fit()?),
+            None => self.words.confidence(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Pool {
     /// Those that are used again first come last.
-    idle: Vec<(Configuration, Decoder)>,
+    idle: Vec<(Configuration, Decoders)>,
     busy: usize,
     loaded: u64,
     /// The time that loading took the last time.
@@ -125,7 +168,7 @@ fn readable(path: &Path, what: &str) -> Result<(), Error> {
     }
 }
 
-fn load(configuration: &Configuration, grammar: Option<&Grammar>) -> Result<Decoder, Error> {
+fn load(configuration: &Configuration, grammar: Option<&Grammar>) -> Result<Decoders, Error> {
     let began = Instant::now();
     readable(&configuration.model.join("mdef"), "the acoustic model")?;
     let mut arguments = vec![
@@ -140,7 +183,7 @@ fn load(configuration: &Configuration, grammar: Option<&Grammar>) -> Result<Deco
         ("-fwdflat", "no"),
         ("-bestpath", "no"),
     ];
-    let decoder = match grammar {
+    let decoders = match grammar {
         Some(grammar) => {
             let wanted: BTreeSet<String> = configuration
                 .backchannels
@@ -159,39 +202,49 @@ fn load(configuration: &Configuration, grammar: Option<&Grammar>) -> Result<Deco
                 .filter(|phrase| phrase.iter().all(|word| found.contains(word)))
                 .filter(|phrase| !grammar.has(&phrase.join(" ")))
                 .map(Vec::as_slice);
-            Decoder::load(&arguments, Some(&grammar.to_jsgf(also)))?
+            let jsgf = grammar.to_jsgf(also);
+            let words = Decoder::load(&arguments, Search::Grammar(&jsgf))?;
+            // Phones whatever their neighbours: a third of the work, and as good a measure.
+            arguments.push(("-allphone_ci", "yes"));
+            Decoders {
+                words,
+                phones: Some(Decoder::load(&arguments, Search::Phones)?),
+            }
         }
         None => {
             readable(&configuration.dictionary, "the dictionary")?;
             readable(&configuration.language_model, "the language model")?;
             arguments.push(("-dict", utf8(&configuration.dictionary)?));
             arguments.push(("-lm", utf8(&configuration.language_model)?));
-            Decoder::load(&arguments, None)?
+            Decoders {
+                words: Decoder::load(&arguments, Search::Model)?,
+                phones: None,
+            }
         }
     };
     let mut pool = pool();
     pool.loaded += 1;
     pool.load_time = began.elapsed();
-    Ok(decoder)
+    Ok(decoders)
 }
 
-/// A decoder that goes back into the pool, unless it failed.
+/// Decoders that go back into the pool.
 struct Lease {
     configuration: Arc<Configuration>,
-    decoder: Option<Decoder>,
+    decoders: Option<Decoders>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(decoder) = &mut self.decoder {
-            decoder.abandon();
+        if let Some(decoders) = &mut self.decoders {
+            decoders.abandon();
         }
         let oldest;
         {
             let mut pool = pool();
             pool.busy -= 1;
-            if let Some(decoder) = self.decoder.take() {
-                pool.idle.push(((*self.configuration).clone(), decoder));
+            if let Some(decoders) = self.decoders.take() {
+                pool.idle.push(((*self.configuration).clone(), decoders));
             }
             oldest = (pool.idle.len() > MAX_IDLE).then(|| pool.idle.remove(0));
         }
@@ -242,10 +295,10 @@ impl SphinxEngine {
         };
         let mut lease = Lease {
             configuration: self.configuration.clone(),
-            decoder: found,
+            decoders: found,
         };
-        if lease.decoder.is_none() {
-            lease.decoder = Some(load(&self.configuration, self.grammar.as_deref())?);
+        if lease.decoders.is_none() {
+            lease.decoders = Some(load(&self.configuration, self.grammar.as_deref())?);
         }
         Ok(lease)
     }
@@ -263,8 +316,8 @@ impl Engine for SphinxEngine {
     fn start(&self, cancel: &Cancel) -> Result<Box<dyn Turn>, Error> {
         let mut lease = self.lease()?;
         let means = *self.means.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(decoder) = &mut lease.decoder {
-            decoder.start(means.as_ref())?;
+        if let Some(decoders) = &mut lease.decoders {
+            decoders.start(means.as_ref())?;
         }
         Ok(Box::new(SphinxTurn {
             lease,
@@ -292,16 +345,15 @@ struct SphinxTurn {
 }
 
 impl SphinxTurn {
-    fn decoder(&mut self) -> Result<&mut Decoder, Error> {
+    fn decoders(&mut self) -> Result<&mut Decoders, Error> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        self.lease.decoder.as_mut().ok_or(Error::Cancelled)
+        self.lease.decoders.as_mut().ok_or(Error::Cancelled)
     }
 
-    fn hypothesis(&mut self) -> Result<Hypothesis, Error> {
-        let words = self.decoder()?.words();
-        let confidence = self.decoder()?.confidence();
+    fn hypothesis(&mut self, confidence: Option<f64>) -> Result<Hypothesis, Error> {
+        let words = self.decoders()?.words.words();
         let text = words
             .iter()
             .map(|word| word.text.as_str())
@@ -337,20 +389,33 @@ impl Turn for SphinxTurn {
                     .iter()
                     .map(|x| (x * 32_768.0).clamp(-32_768.0, 32_767.0) as i16),
             );
-            self.decoder()?.feed(&converted)?;
+            self.decoders()?.feed(&converted)?;
         }
         self.samples = converted;
         Ok(())
     }
 
     fn partial(&mut self) -> Result<Hypothesis, Error> {
-        self.hypothesis()
+        self.hypothesis(None)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Hypothesis, Error> {
-        self.decoder()?.finish()?;
-        let hypothesis = self.hypothesis()?;
-        let means = self.decoder()?.means();
+        // Half a phrase is none of the grammar, which then has nothing to say. It was said all the same, or something else was.
+        let half = match self.decoders()?.phones {
+            Some(_) => Some(self.hypothesis(Some(0.0))?),
+            None => None,
+        };
+        let decoders = self.decoders()?;
+        decoders.finish()?;
+        let confidence = decoders.confidence();
+        let mut hypothesis = self.hypothesis(confidence)?;
+        if hypothesis.words.is_empty()
+            && let Some(half) = half
+            && half.words.len() >= HALF
+        {
+            hypothesis = half;
+        }
+        let means = self.decoders()?.words.means();
         *self.means.lock().unwrap_or_else(PoisonError::into_inner) = Some(means);
         Ok(hypothesis)
     }

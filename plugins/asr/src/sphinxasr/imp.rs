@@ -5,9 +5,14 @@
 //! Recognises speech with PocketSphinx, in process and without a download, turn by turn: each time that the caller has
 //! spoken, one text buffer and a `voice/end-of-turn` event. A `vad` or `vadsrc` upstream tells when somebody speaks.
 //!
-//! With `grammar` it listens for the phrases of a small language, which it understands well and within little memory.
-//! Without, it writes down whatever it hears, with many errors. Words are spoken English; other languages need a model
-//! of their own.
+//! With `grammar` it listens for the phrases of a small language, which it understands well and within little memory. It
+//! takes whatever is said for one of them, or for a part of one, and `confidence` of `voice/end-of-turn` tells from 0 to 1 how
+//! sure that is: below 0.35 something else was probably said. Without a grammar it writes down whatever it hears, with many errors, and
+//! tells no confidence. Words are spoken English; other languages need a model of their own.
+//!
+//! Each turn leaves as one text buffer, with the stream time of the speech, and then the event `voice/end-of-turn` with `text`, `language`,
+//! `speech-end` (running time in nanoseconds) and, where it is known, `confidence`. `voice/likely-end-of-turn` with `text` may come before: the turn
+//! is probably over, and what thinks of answers may begin.
 //!
 //! While an agent speaks (`over-speech` of the ears' event) an event `voice/interruption` tells the mouth as soon as the
 //! words are clear: `commit` for words that take the turn, `dismiss` for backchannels ("uh-huh") and noises.

@@ -74,7 +74,7 @@ pub(super) fn over(
     }
     for (name, property) in [
         ("OPENAI_API_KEY", "api-key"),
-        ("OPENAI_BASE_URL", "base-url"),
+        ("OPENAI_BASE_URL", "uri"),
         ("OPENAI_MODEL", "model"),
     ] {
         read(name, &mut |text| {
