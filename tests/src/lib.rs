@@ -16,6 +16,8 @@ pub mod browser;
 pub mod caller;
 pub mod ending;
 pub mod inspect;
+pub mod listeners;
+pub mod listening;
 pub mod load;
 pub mod measure;
 pub mod noise;
