@@ -10,12 +10,12 @@
 //!   understood, a third of the way between where nobody knows. Speech that begins before it has run out joins the turn.
 //! - **Over the agent's speech** words decide as soon as they are heard: backchannels alone dismiss (the agent goes
 //!   on), anything else commits (the agent stops). A dismissed turn that goes on with other words commits after all.
-//!   Partial results change their mind, so a word counts once two in a row agree on what it comes to. A speech that ends
-//!   without a word was a noise, and is dismissed.
+//!   Partial results change their mind, so words count once two in a row agree on what they come to, or four where they are
+//!   so few that they may become a backchannel. A speech that ends without a word was a noise, and is dismissed.
 //! - A turn of backchannels over the agent's speech is none. While the agent is silent they are an answer.
 
 use crate::{
-    backchannel::{Backchannels, Kind},
+    backchannel::{self, Backchannels, Kind},
     engine::Phrase,
 };
 
@@ -28,6 +28,11 @@ pub const LONGEST: Nanos = 60_000_000_000;
 pub const LIKELY: Nanos = 120_000_000;
 /// So many partial results in a row must agree.
 const AGREE: u32 = 2;
+/// So many where few words would take the turn: a backchannel is often something else before it is complete. The agent is
+/// silent meanwhile, so nobody waits for it.
+const AGREE_ON_FEW: u32 = 4;
+/// Words that no backchannel has.
+const MANY: usize = 3;
 
 /// What the policy goes by. May change at any time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -299,7 +304,14 @@ impl TurnTaking {
                     1
                 };
                 turn.kind = kind;
-                if turn.agreed >= AGREE && matches!(kind, Kind::Words | Kind::Backchannel) {
+                // Where the agent goes on already, somebody does wait.
+                let few = turn.decision == Decision::Open && backchannel::words(text).len() < MANY;
+                let clear = match kind {
+                    Kind::Words if few => turn.agreed >= AGREE_ON_FEW,
+                    Kind::Words | Kind::Backchannel => turn.agreed >= AGREE,
+                    Kind::Nothing | Kind::Beginning => false,
+                };
+                if clear {
                     settle(turn, kind, &mut actions);
                 }
                 let silent = heard_until.is_some_and(|until| now.saturating_sub(until) >= LIKELY);

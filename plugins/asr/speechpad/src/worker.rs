@@ -29,7 +29,7 @@ const PRE_ROLL: Nanos = 200 * MS;
 /// How much audio is kept while nobody speaks: the pre-roll, and what a detector takes to be sure.
 const KEPT: Nanos = 1500 * MS;
 /// While an agent speaks, results are looked at this often at least.
-const URGENT: Nanos = 100 * MS;
+const URGENT: Nanos = 80 * MS;
 /// Silence within a turn that is played to the engine at most.
 const SILENCE: Nanos = 2000 * MS;
 /// Times that differ by less are jitter, not a gap.
