@@ -20,7 +20,7 @@ PROFILE ?= release
 TESTS   ?=
 # 1 builds whisperasr, too, which takes whisper.cpp; cuda builds it for NVIDIA's cards.
 WHISPER ?=
-# A real model for its tests.
+# A model for it: what `run` hears with, and what its tests have words of.
 WHISPER_MODEL ?=
 
 CARGO  ?= cargo
@@ -57,7 +57,7 @@ help: ## this page
 	echo '            DEMO=1 with recorded callers · QUIET=1 without sound · MIC=1 with your microphone and speakers'
 	echo '  test:     TESTS="-p gst-plugin-duplexvad" for a part of them · WHISPER_MODEL=ggml-base.bin for words of whisperasr'
 	echo '  install:  PREFIX=/usr for everybody, otherwise for you alone · PROFILE=dev · DESTDIR='
-	echo '  each:     WHISPER=1 for whisperasr, too (WHISPER=cuda on an NVIDIA card)'
+	echo '  each:     WHISPER=1 for whisperasr, too (WHISPER=cuda on an NVIDIA card); run hears with it: WHISPER_MODEL=ggml-base.bin'
 
 setup-run:
 	@.ci/setup build run $(if $(WHISPER),whisper)
@@ -81,7 +81,27 @@ IFS= read -r -t 20 listening <&"$${worker[0]}" ||
 worker_address="grpc://$${listening##* }"
 endef
 
-run: setup-run build ## talk to it: starts a worker and a server, and prints the page to open (DEMO=1: listen to others)
+# Nobody is to wait for a build to hear that a model is missing.
+.PHONY: can-hear
+can-hear:
+	@[ -n "$(WHISPER)" ] && [ -z "$(DEMO)$(MIC)$(QUIET)" ] || exit 0
+	if [ -z "$(WHISPER_MODEL)" ]; then
+	    echo 'WHISPER=$(WHISPER) hears with a model, and none is named: make run WHISPER=$(WHISPER) WHISPER_MODEL=ggml-base.bin (from https://huggingface.co/ggerganov/whisper.cpp)' >&2
+	    exit 1
+	fi
+	if [ ! -f "$(WHISPER_MODEL)" ]; then
+	    echo 'there is no file $(WHISPER_MODEL): WHISPER_MODEL is the file of a model in the format of whisper.cpp' >&2
+	    exit 1
+	fi
+
+# A description with whisperasr in the place of its recogniser, in out/.
+.PHONY: heard-by-whisper
+heard-by-whisper:
+	@mkdir -p out
+	sed -e '/^  grammar: /d' -e 's|^  asr: .*|  asr: { factory: whisperasr, model: "$(abspath $(WHISPER_MODEL))" }|' \
+	    "$(DESCRIPTION)" >"out/$(notdir $(DESCRIPTION))"
+
+run: can-hear setup-run build ## talk to it: starts a worker and a server, and prints the page to open (DEMO=1: listen to others)
 	@mkdir -p out
 	if [ -n "$(DEMO)$(MIC)$(QUIET)" ]; then
 	    $(MAKE) demo
@@ -92,6 +112,11 @@ run: setup-run build ## talk to it: starts a worker and a server, and prints the
 	if [ -n "$${OPENAI_API_KEY:-}$${OPENAI_BASE_URL:-}" ]; then
 	    echo "OPENAI_API_KEY or OPENAI_BASE_URL is set: a model answers ($${OPENAI_MODEL:-gpt-4o-mini} at $${OPENAI_BASE_URL:-api.openai.com})"
 	    description=pipelines/assistant.yaml
+	fi
+	if [ -n "$(WHISPER)" ]; then
+	    $(MAKE) heard-by-whisper DESCRIPTION="$$description"
+	    description="out/$${description##*/}"
+	    echo "whisperasr hears, with $(WHISPER_MODEL): $$description"
 	fi
 	# From other machines a browser gives its microphone to https alone.
 	listen=($(if $(TLS),--tls self-signed --listen 0.0.0.0:$(or $(PORT),8443),--listen 127.0.0.1:$(or $(PORT),8080)))

@@ -345,6 +345,55 @@ fn make_run_sees_sound_where_it_can_be_used() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// Before anything is built, and in one sentence.
+#[test]
+fn make_run_with_whisper_asks_for_a_model() {
+    for (words, part) in [
+        (
+            &["WHISPER=1"][..],
+            "make run WHISPER=1 WHISPER_MODEL=ggml-base.bin",
+        ),
+        (
+            &["WHISPER=cuda", "WHISPER_MODEL=/nowhere/ggml.bin"],
+            "there is no file /nowhere/ggml.bin",
+        ),
+    ] {
+        let output = (make().arg("run").args(words).env("CARGO", "false"))
+            .output()
+            .unwrap();
+        let told = plugins::told(&output);
+        assert!(!output.status.success(), "{told}");
+        line(&told, part);
+        assert!(!told.contains("building"), "{told}");
+    }
+}
+
+/// Both conversations can be heard by whisperasr, as far as this tree has it.
+#[test]
+fn make_run_with_whisper_hears_with_the_model() {
+    let _turn = one_at_a_time();
+    for name in ["conversation.yaml", "assistant.yaml"] {
+        let description = format!("DESCRIPTION=pipelines/{name}");
+        let model = "WHISPER_MODEL=/models/ggml-base.bin";
+        plugins::succeeds(make().args(["heard-by-whisper", &description, model]));
+        let file = plugins::source().join("out").join(name);
+        let text = fs::read_to_string(&file).unwrap();
+        let asr = r#"  asr: { factory: whisperasr, model: "/models/ggml-base.bin" }"#;
+        assert!(text.lines().any(|line| line == asr), "{text}");
+        let output = plugins::command(plugins::built("duplex"))
+            .arg("check")
+            .arg(&file)
+            .output()
+            .unwrap();
+        let told = plugins::told(&output);
+        // The element is there where somebody has built it.
+        let missing = told.contains("whisperasr");
+        assert!(output.status.success() || missing, "{told}");
+        assert!(!told.contains("grammar"), "{told}");
+        fs::remove_file(file).unwrap();
+    }
+}
+
 /// Meson sets up, builds and installs: what cargo has built already is not built again.
 #[test]
 fn meson_builds_and_installs_everything() {
