@@ -93,6 +93,17 @@ impl Report {
         ]);
     }
 
+    /// A row with a single figure that is to be large.
+    pub fn least(&mut self, what: &str, unit: &str, found: f64, must: f64, aim: f64) {
+        let verdict = if found < must { "MISSED: " } else { "" };
+        self.push([
+            what.to_owned(),
+            format!("≥ {must} {unit}"),
+            format!("{aim} {unit}"),
+            format!("{verdict}{found:.1} {unit}"),
+        ]);
+    }
+
     /// A row that has no limit.
     pub fn note(&mut self, what: &str, found: impl std::fmt::Display) {
         self.push([

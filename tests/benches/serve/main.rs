@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod answers;
+mod backchannels;
 mod conversations;
 mod first_audio;
 mod memory;
@@ -31,6 +32,10 @@ enum Subject {
     FirstAudio,
     /// End of the caller's speech → answer, with what is embedded.
     Turns,
+    /// Backchannels, coughs and noises, and real interruptions, while the agent speaks.
+    Backchannels,
+    /// The same with the sounds that thresholds were looked for on; only where it is named.
+    KnownBackchannels,
     /// In Chromium: onset in the microphone → silence at the page.
     Page,
     /// Messages answered at 100 sessions, and across quick reconnects.
@@ -96,14 +101,18 @@ fn main() -> Result<()> {
         ensure!(build.status()?.success(), "cargo build {arguments:?} fails");
         Ok(())
     };
-    build(&[
-        "--package=duplex-runner",
-        "--package=gst-plugin-duplextts",
-        "--package=gst-plugin-duplexvad",
-        "--package=gst-plugin-duplexasr",
-        "--package=gst-plugin-duplexchat",
-        "--package=gst-plugin-duplexespeak",
-    ])?;
+    // What runs in this process is linked into it.
+    let here = [Subject::Backchannels, Subject::KnownBackchannels];
+    if arguments.only.is_empty() || arguments.only.iter().any(|one| !here.contains(one)) {
+        build(&[
+            "--package=duplex-runner",
+            "--package=gst-plugin-duplextts",
+            "--package=gst-plugin-duplexvad",
+            "--package=gst-plugin-duplexasr",
+            "--package=gst-plugin-duplexchat",
+            "--package=gst-plugin-duplexespeak",
+        ])?;
+    }
     if arguments.only.is_empty() || arguments.only.contains(&Subject::Page) {
         let folder = plugins::folder();
         let target = folder.parent().unwrap_or(&folder);
@@ -136,6 +145,14 @@ fn main() -> Result<()> {
             let server = Server::with(&["pipelines/conversation.yaml"], CONFIG, &[]);
             clients.block_on(turns::measure(report, &server, arguments.trials.min(60)))
         })?;
+    }
+    if wanted(Subject::Backchannels) {
+        report.on_the_clock("backchannels", 1, |report| {
+            backchannels::measure(report, false)
+        })?;
+    }
+    if arguments.only.contains(&Subject::KnownBackchannels) {
+        backchannels::measure(&mut report, true)?;
     }
     if wanted(Subject::Page) {
         report.on_the_clock("the page", 1, |report| {

@@ -10,14 +10,15 @@ use std::{
 };
 
 use duplex_tests::{
-    noise, plugins,
+    listeners::{self, level, spoken},
+    plugins,
     random::Random,
-    recordings::{self, RATE},
-    signal, speaking,
+    recordings::RATE,
+    signal,
 };
 use gst::prelude::*;
 
-use crate::rig::{alsa, speech};
+use crate::rig::speech;
 
 /// What may be said to the agent.
 const GRAMMAR: &str = "stop | stop it | wait | wait a minute | tell me [another] story | count to (three | five | ten) \
@@ -33,21 +34,6 @@ const STORY: &str = "once there was a miller who had three sons and a mill and a
     cat heard it all and said do not be sad only give me a bag and a pair of boots and you will see that you are not so \
     badly off as you think and the master had seen the cat play many tricks to catch rats and mice and so he did as the \
     cat wished";
-
-/// The voice says so, at [`RATE`].
-pub fn spoken(text: &str, voice: &str) -> Vec<f32> {
-    plugins::init();
-    let rig = speaking::Rig::new("espeaktts");
-    rig.element.set_property("voice", voice);
-    rig.start();
-    rig.begin_bytes();
-    rig.push(text).unwrap();
-    let samples: Vec<f32> = speaking::samples(&rig.drain())
-        .iter()
-        .map(|sample| f32::from(*sample) / 32_768.0)
-        .collect();
-    signal::resample(&samples, 22_050, RATE)
-}
 
 /// What one sound of a caller came to.
 #[derive(Debug)]
@@ -192,33 +178,11 @@ fn all_over_the_agent(sounds: Vec<(String, Vec<f32>)>) -> Vec<Heard> {
     heard
 }
 
-/// As loud as the recordings are.
-fn level(mut samples: Vec<f32>) -> Vec<f32> {
-    let peak = samples.iter().fold(0.0f32, |max, s| max.max(s.abs()));
-    signal::scale(&mut samples, 0.4 / peak.max(1e-6));
-    samples
-}
-
 /// Backchannels, coughs and noises let the agent go on.
 #[test]
 fn who_only_listens_does_not_interrupt() {
-    let mut sounds = Vec::new();
-    for voice in ["en-us", "en-gb", "en-us+f3", "en-us+m5"] {
-        for text in ["uh-huh", "mm-hmm", "yeah", "okay", "I see", "right"] {
-            sounds.push((format!("{text} ({voice})"), level(spoken(text, voice))));
-        }
-    }
-    let mut random = Random::new(3);
-    for n in 0..4 {
-        sounds.push((format!("cough {n}"), noise::cough(0.4, &mut random)));
-    }
-    for recording in recordings::speaker_tests().unwrap().iter().take(4) {
-        let murmur = recording.speech()[..(RATE as usize * 13) / 100].to_vec();
-        sounds.push((format!("murmur of {}", recording.name), level(murmur)));
-    }
-    let (hiss, rate) = alsa("Noise");
-    let hiss = signal::resample(&hiss, rate, RATE);
-    sounds.push(("hiss".into(), level(hiss[..RATE as usize].to_vec())));
+    let sounds = listeners::known().unwrap().into_iter();
+    let sounds = sounds.map(|sound| (sound.what, sound.samples)).collect();
     let heard = all_over_the_agent(sounds);
     let resumed = heard.iter().filter(|one| !one.interrupted).count();
     let short = heard
