@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,13 +20,16 @@ use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::plugins;
+use crate::watchdog;
+use crate::worker::Worker;
 
 /// Longest that any one thing may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The server; it is killed with the value. That it never panicked is checked then.
+/// The server; it is killed with the value. That it neither panicked nor died before is checked then.
 pub struct Server {
-    child: Child,
+    // Behind a lock, so that whoever waits for an answer can see whether it still runs.
+    child: Mutex<Child>,
     /// Where it listens.
     pub address: SocketAddr,
     said: Arc<Mutex<String>>,
@@ -98,7 +101,7 @@ impl Server {
         };
         keep(out, said.clone());
         Server {
-            child,
+            child: Mutex::new(child),
             address,
             said,
             folder,
@@ -108,7 +111,7 @@ impl Server {
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.lock().unwrap().id()
     }
 
     /// Everything that it has said.
@@ -127,11 +130,23 @@ impl Server {
         plugins::succeeds(std::process::Command::new("sh").args(["-c", &line]));
     }
 
+    /// Whether it runs, or how it ended: a request may fail because its server died.
+    fn state(&self) -> String {
+        // A process that dies closes its sockets a moment before it can be waited for.
+        thread::sleep(Duration::from_millis(500));
+        match self.child.lock().unwrap().try_wait() {
+            Ok(Some(status)) => format!("has ended: {status}"),
+            Ok(None) => "is still running".to_owned(),
+            Err(error) => format!("cannot be asked: {error}"),
+        }
+    }
+
     /// How it ended.
     pub fn ended(&mut self) -> ExitStatus {
         let until = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            let child = self.child.get_mut().unwrap();
+            if let Some(status) = child.try_wait().unwrap() {
                 return status;
             }
             assert!(Instant::now() < until, "it does not end: {}", self.said());
@@ -186,15 +201,22 @@ impl Server {
 
     /// The status and body of a GET.
     pub async fn get(&self, path: &str, headers: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n",
             self.address
         );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut text = Vec::new();
-        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut text)).await;
-        read.expect("an answer in time").unwrap();
+        let answer = async {
+            let mut stream = TcpStream::connect(self.address).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut text = Vec::new();
+            stream.read_to_end(&mut text).await?;
+            std::io::Result::Ok(text)
+        };
+        let text = match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(text)) => text,
+            Ok(Err(error)) => panic!("{path}: {error}; the server {}", self.state()),
+            Err(_) => panic!("{path}: no answer; the server {}", self.state()),
+        };
         let text = String::from_utf8_lossy(&text).into_owned();
         let status = text
             .split(' ')
@@ -219,13 +241,32 @@ impl Server {
             if summary["metrics"][figure] == wanted {
                 return;
             }
-            assert!(
-                Instant::now() < until,
-                "{figure} does not become {wanted}: {summary}"
-            );
+            if Instant::now() > until {
+                let stacks = watchdog::stacks_of(self.pid());
+                panic!("{figure} does not become {wanted}: {summary}\n{stacks}");
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// A server whose voice is the tone engine's, where each word has its exact place; a text is said. `config` is its
+/// configuration. The folder is the test's to remove.
+pub fn tones(worker: &Worker, config: &str) -> (Server, PathBuf) {
+    let folder = plugins::temporary("tones").unwrap();
+    let text = format!(
+        "elements:
+  ears: {{ factory: vadsrc, audio-source: caller.audio, min-speech-duration: 200ms }}
+  nowhere: {{ factory: fakesink }}
+  mouth: {{ factory: ttssink, synthesizer: \"grpctts uri={}\", interrupted-by: ears, audio-sink: caller.audio }}
+links: [ ears -> nowhere, caller.text -> mouth ]
+",
+        worker.uri()
+    );
+    std::fs::write(folder.join("tones.yaml"), text).unwrap();
+    let description = folder.join("tones.yaml");
+    let server = Server::with(&[description.to_str().unwrap()], config, &[]);
+    (server, folder)
 }
 
 fn keep(mut from: impl Read + Send + 'static, to: Arc<Mutex<String>>) {
@@ -240,18 +281,24 @@ fn keep(mut from: impl Read + Send + 'static, to: Arc<Mutex<String>>) {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let pid = self.pid();
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Whoever killed it before, it was no test.
+        let died = child.try_wait().ok().flatten();
+        let died = died.filter(|status| status.signal().is_some());
         if self.leads {
-            let group = format!("-{}", self.pid());
+            let group = format!("-{pid}");
             let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = child.kill();
+        let _ = child.wait();
         if let Some(folder) = &self.folder {
             let _ = std::fs::remove_dir_all(folder);
         }
         let said = self.said();
         if !thread::panicking() {
             assert!(!said.contains("panicked"), "the server panicked: {said}");
+            assert!(died.is_none(), "the server died: {died:?}: {said}");
         } else {
             let tail: Vec<&str> = said.lines().rev().take(20).collect();
             let tail: Vec<&str> = tail.into_iter().rev().collect();
@@ -260,6 +307,9 @@ impl Drop for Server {
                 reason = "a failed test shows what the server said"
             )]
             {
+                if let Some(died) = died {
+                    eprintln!("the server died: {died}");
+                }
                 eprintln!("the server said: {}", tail.join("\n"));
             }
         }

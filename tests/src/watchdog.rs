@@ -39,9 +39,14 @@ impl Watchdog {
 
 /// The stacks of all threads of this process, as well as they can be had.
 pub fn stacks() -> String {
-    let own = std::process::id().to_string();
+    stacks_of(std::process::id())
+}
+
+/// The same of another process.
+pub fn stacks_of(pid: u32) -> String {
     let gdb = Command::new("gdb")
-        .args(["-p", &own, "-batch", "-ex", "thread apply all backtrace 25"])
+        .args(["-p", &pid.to_string(), "-batch"])
+        .args(["-ex", "thread apply all backtrace 25"])
         .output();
     if let Ok(output) = gdb {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -51,7 +56,7 @@ pub fn stacks() -> String {
         }
     }
     let mut text = String::from("no gdb, or it may not attach; per thread:\n");
-    for task in fs::read_dir("/proc/self/task")
+    for task in fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
         .flatten()
         .flatten()

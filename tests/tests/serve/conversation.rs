@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use duplex_tests::recordings::{self, RATE};
-use duplex_tests::serving::{Client, Server, run};
+use duplex_tests::serving::{Client, Server, run, tones};
 use duplex_tests::watchdog::Watchdog;
 use duplex_tests::{plugins, worker::Worker};
 use serde_json::{Value, json};
@@ -14,23 +14,6 @@ use tokio_tungstenite::tungstenite::Message;
 const TEXT: &str = "one two three four five six seven eight nine ten, eleven twelve thirteen fourteen fifteen \
                     sixteen seventeen eighteen nineteen twenty. Twenty-one twenty-two twenty-three twenty-four \
                     twenty-five, twenty-six twenty-seven twenty-eight twenty-nine thirty.";
-
-/// A server whose voice is the tone engine's, where each word has its exact place; a text is said.
-fn tones(worker: &Worker) -> (Server, std::path::PathBuf) {
-    let folder = plugins::temporary("tones").unwrap();
-    let text = format!(
-        "elements:
-  ears: {{ factory: vadsrc, audio-source: caller.audio, min-speech-duration: 200ms }}
-  nowhere: {{ factory: fakesink }}
-  mouth: {{ factory: ttssink, synthesizer: \"grpctts uri={}\", interrupted-by: ears, audio-sink: caller.audio }}
-links: [ ears -> nowhere, caller.text -> mouth ]
-",
-        worker.uri()
-    );
-    std::fs::write(folder.join("tones.yaml"), text).unwrap();
-    let server = Server::start(&[folder.join("tones.yaml").to_str().unwrap()]);
-    (server, folder)
-}
 
 /// 20 ms of sound as a client sends them.
 fn frame(samples: &[f32]) -> Vec<u8> {
@@ -123,7 +106,7 @@ impl Caller {
 fn a_caller_interrupts_and_the_client_knows_what_was_heard() {
     let _watchdog = Watchdog::new("barge-in", Duration::from_secs(120));
     let worker = Worker::start();
-    let (server, folder) = tones(&worker);
+    let (server, folder) = tones(&worker, "");
     let recordings = recordings::speaker_tests().expect("recordings");
     let voice = recordings.first().expect("a recording");
     run(async {
@@ -186,7 +169,7 @@ fn a_caller_interrupts_and_the_client_knows_what_was_heard() {
 fn an_utterance_is_told_from_its_start_to_its_end() {
     let _watchdog = Watchdog::new("captions", Duration::from_secs(120));
     let worker = Worker::start();
-    let (server, folder) = tones(&worker);
+    let (server, folder) = tones(&worker, "");
     run(async {
         let mut client = server.configured(48_000).await;
         client.text("alpha bravo charlie.").await;
@@ -236,7 +219,7 @@ fn an_utterance_is_told_from_its_start_to_its_end() {
 fn text_while_interrupted_is_answered() {
     let _watchdog = Watchdog::new("text while interrupted", Duration::from_secs(120));
     let worker = Worker::start();
-    let (server, folder) = tones(&worker);
+    let (server, folder) = tones(&worker, "");
     let recordings = recordings::speaker_tests().expect("recordings");
     let voice = recordings.first().expect("a recording");
     run(async {
@@ -384,7 +367,7 @@ links: [ story -> nowhere, caller.text -> mouth ]
 fn a_worker_that_is_gone_is_told() {
     let _watchdog = Watchdog::new("a worker that is gone", Duration::from_secs(120));
     let worker = Worker::start();
-    let (server, folder) = tones(&worker);
+    let (server, folder) = tones(&worker, "");
     run(async {
         let mut client = server.client().await;
         client
