@@ -22,6 +22,7 @@ let context = null;
 let about = { ice_servers: [], parts: [] };
 let stopLevels = [];
 let wanted = false;
+let attempt = 0; // to connect; what an earlier one brings after it was given up is dropped
 let tries = 0;
 const latencies = new Map();
 
@@ -102,21 +103,26 @@ function address(path) {
   return url.href;
 }
 
-async function open(kind) {
+/** `given()`: whether this was given up meanwhile. */
+async function open(kind, given) {
   context ??= new AudioContext({ sampleRate: 48000, latencyHint: "interactive" });
   await context.resume();
+  if (given()) return;
   const shared = { context, tell: take };
   transport =
     kind === "webrtc"
       ? new RtcTransport({ ...shared, url: address("signalling"), iceServers: about.ice_servers })
       : new SocketTransport({ ...shared, url: address("talk") });
   await transport.open(microphone);
+  if (given()) return;
   state("listening", transport.name);
   $("stop").disabled = false;
   tries = 0;
 }
 
 async function connect() {
+  const mine = ++attempt;
+  const given = () => mine !== attempt;
   wanted = true;
   notice(null);
   state("connecting");
@@ -134,32 +140,42 @@ async function connect() {
       notice(`There is no microphone (${error.message}). You can type below.`);
     }
   }
-  let kind = $("transport").value;
+  if (given()) return;
+  const kind = $("transport").value;
   try {
-    await open(kind);
+    await open(kind, given);
   } catch (error) {
+    if (given()) return;
     transport?.close();
     if (kind !== "webrtc") return lost(error.message);
     notice(`WebRTC does not get through: ${error.message}. The sound goes over the WebSocket instead.`);
     $("transport").value = "websocket";
     try {
-      await open("websocket");
+      await open("websocket", given);
     } catch (second) {
+      if (given()) return;
       return lost(second.message);
     }
   }
+  if (given()) return;
   if (microphone && transport.name === "WebRTC") {
     stopLevels.push(watchLevel(context, microphone, (rms) => level("you", rms)));
   }
 }
 
-/** The session is over, and nothing is tried again. */
-function ended(text) {
-  wanted = false;
+/** Nothing of what there is goes on. */
+function hangUp() {
+  attempt++;
   transport?.close();
   transport = null;
   stopLevels.forEach((stop) => stop());
   stopLevels = [];
+}
+
+/** The session is over, and nothing is tried again. */
+function ended(text) {
+  wanted = false;
+  hangUp();
   level("you", 0);
   level("it", 0);
   state("off");
@@ -171,10 +187,7 @@ function ended(text) {
 /** The other end went away without a word. */
 function lost(reason) {
   if (!wanted) return;
-  transport?.close();
-  transport = null;
-  stopLevels.forEach((stop) => stop());
-  stopLevels = [];
+  hangUp();
   if (++tries > RETRIES) return ended(`The connection was lost${reason ? `: ${reason}` : ""}. The server may be down.`);
   const wait = 250 * 2 ** (tries - 1);
   state("connecting", `again in ${wait / 1000} s`);

@@ -4,8 +4,9 @@
 
 const ICE_MS = 5000;
 const REPORT_MS = 100;
-// A stop is on its way through the network and the jitter buffer for less than this.
-const MUTED_MS = 200;
+// What was sent before a stop is in the network and the jitter buffer for less than this.
+const MUTED_MS = 1000;
+const LOOK_MS = 10;
 const CLOCK = 48; // RTP ticks of Opus in a millisecond
 
 export class RtcTransport {
@@ -164,7 +165,7 @@ export class RtcTransport {
   }
 
   #take(message) {
-    if (message.type === "clear") this.#mute();
+    if (message.type === "clear") this.#mute(message.rtp ?? Infinity);
     if (message.type === "utterance" && message.state === "started" && message.rtp !== undefined) {
       this.#started.set(message.utterance_id, { rtp: message.rtp, at: performance.now() });
     }
@@ -175,20 +176,33 @@ export class RtcTransport {
     this.#tell(message);
   }
 
-  /** What has been sent of a stopped answer is not heard to its end. */
-  #mute() {
+  /** What has been sent of a stopped answer is not heard to its end: it is silent until the sender's clock is at `rtp`. */
+  #mute(rtp) {
     this.#audio.muted = true;
-    clearTimeout(this.#unmute);
-    this.#unmute = setTimeout(() => (this.#audio.muted = false), MUTED_MS);
+    // What the loudspeaker was given cannot be called back.
+    const given = this.#given();
+    if (given !== null) this.send({ type: "playout", rtp: Math.round(given), last: true });
+    const until = performance.now() + MUTED_MS;
+    clearInterval(this.#unmute);
+    this.#unmute = setInterval(() => {
+      if (this.#given() < rtp && performance.now() < until) return;
+      clearInterval(this.#unmute);
+      this.#audio.muted = false;
+    }, LOOK_MS);
   }
 
-  /** How far the sender's clock has been played: of the packet that was last given to the loudspeaker. */
-  #played() {
+  /** How far on the sender's clock sound has been given to the loudspeaker. */
+  #given() {
     const [source] = this.#receiver?.getSynchronizationSources?.() ?? [];
     if (!source) return null;
     const since = performance.timeOrigin + performance.now() - source.timestamp;
-    const behind = 1000 * (this.context.outputLatency || 0);
-    return source.rtpTimestamp + CLOCK * (Math.min(Math.max(since, 0), 20) - behind);
+    return source.rtpTimestamp + CLOCK * Math.min(Math.max(since, 0), 20);
+  }
+
+  /** How far it has left the loudspeaker. */
+  #played() {
+    const given = this.#given();
+    return given === null ? null : given - CLOCK * 1000 * (this.context.outputLatency || 0);
   }
 
   async #account() {
@@ -247,7 +261,7 @@ export class RtcTransport {
 
   close() {
     this.#timers.forEach((timer) => (clearTimeout(timer), clearInterval(timer)));
-    clearTimeout(this.#unmute);
+    clearInterval(this.#unmute);
     this.#connections.forEach((connection) => connection.close());
     if (this.#audio) this.#audio.srcObject = null;
     if (this.#socket) {

@@ -56,7 +56,7 @@ export class SocketTransport {
   #take(message) {
     if (message.type === "audio") return this.#play(message);
     // What is cleared may not sound for another moment: first this, then everything else.
-    if (message.type === "clear") this.#player.port.postMessage({ clear: message.utterance_id ?? true });
+    if (message.type === "clear") this.#player.port.postMessage({ clear: message.utterance_id });
     if (message.type === "word") {
       const begin = message.start_ms;
       return this.#tell({ ...message, begin, end: begin + (message.duration_ms ?? 0) });
@@ -83,12 +83,13 @@ export class SocketTransport {
       this.#tell({ type: "hop", utterance_id: utterance, stages: [{ name: "buffer", ms: buffer }, { name: "loudspeaker", ms: behind }] });
     }
     if (played === undefined) return;
+    // At its end all of it is on its way to the loudspeaker, and cannot be called back.
     const left = ended ? played : Math.max(0, played - behind);
     this.#tell({ type: "played", utterance_id: utterance, position: left });
     const now = performance.now();
     if (ended || now - this.#reported >= REPORT_MS) {
       this.#reported = now;
-      this.send({ type: "playout", utterance_id: utterance, played_ms: Math.round(left) });
+      this.send({ type: "playout", utterance_id: utterance, played_ms: Math.round(left), last: !!ended });
     }
     if (ended) this.#arrived.delete(utterance);
   }

@@ -58,12 +58,21 @@ class Player extends AudioWorkletProcessor {
     if (clear) {
       // What is in the middle of a wave fades, the rest is gone.
       const now = this.queue[0];
-      this.fade = now && this.running ? Math.round(sampleRate * FADE) : 0;
+      this.fade = now && this.running ? Math.min(Math.round(sampleRate * FADE), now.samples.length - now.at) : 0;
       this.queue = this.fade ? [{ ...now, samples: now.samples.subarray(0, now.at + this.fade), last: true }] : [];
-      this.queued = this.fade ? Math.max(0, this.queue[0].samples.length - now.at) : 0;
-      this.left = this.fade;
+      this.queued = this.left = this.fade;
+      // What does not sound at the moment, for want of samples or because it has not begun, ends here.
+      for (const utterance of new Set([...this.played.keys(), clear])) {
+        if (!this.fade || utterance !== now.utterance) this.end(utterance);
+      }
       this.tell();
     }
+  }
+
+  /** Nothing more of it will be played. */
+  end(utterance) {
+    this.port.postMessage({ utterance, played: ((this.played.get(utterance) ?? 0) / sampleRate) * 1000, ended: true });
+    this.played.delete(utterance);
   }
 
   tell() {
@@ -80,10 +89,7 @@ class Player extends AudioWorkletProcessor {
     for (let n = 0; this.running && n < out.length; n++) {
       while (this.queue.length && this.queue[0].at >= this.queue[0].samples.length) {
         const { utterance, last } = this.queue.shift();
-        if (last) {
-          this.port.postMessage({ utterance, played: ((this.played.get(utterance) ?? 0) / sampleRate) * 1000, ended: true });
-          this.played.delete(utterance);
-        }
+        if (last) this.end(utterance);
       }
       const piece = this.queue[0];
       if (!piece) {

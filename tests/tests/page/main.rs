@@ -4,5 +4,6 @@
 
 #![allow(clippy::print_stdout)] // a test tells what it skips
 
+mod growth;
 mod talk;
 mod ways;

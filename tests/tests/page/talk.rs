@@ -2,7 +2,7 @@
 
 //! Somebody types, or talks, and hears the answer.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use duplex_tests::{
     browser::Browser,
@@ -14,14 +14,14 @@ use duplex_tests::{
 
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// The browser on the page of a server, or the reason why there is none, said aloud.
+/// The browser on the page of a server at this address, or the reason why there is none, said aloud.
 pub fn open(
-    server: &Server,
+    address: SocketAddr,
     query: &str,
     microphone: Option<&std::path::Path>,
     more: &[&str],
 ) -> Option<Browser> {
-    let url = format!("http://{}/{query}", server.address);
+    let url = format!("http://{address}/{query}");
     match Browser::open(&url, microphone, more) {
         Ok(browser) => Some(browser),
         Err(error) if format!("{error:#}").contains("apt-get install") => {
@@ -58,7 +58,7 @@ fn a_typed_sentence_is_answered_aloud() {
     for transport in ["websocket", "webrtc"] {
         let server = Server::start(&["pipelines/speak.yaml"]);
         let query = format!("?transport={transport}");
-        let Some(mut browser) = open(&server, &query, None, &[]) else {
+        let Some(mut browser) = open(server.address, &query, None, &[]) else {
             return;
         };
         type_text(&mut browser, "Hello there, my friend.");
@@ -134,7 +134,7 @@ fn a_stop_shows_what_was_heard() {
     for transport in ["websocket", "webrtc"] {
         let server = Server::start(&["pipelines/speak.yaml"]);
         let query = format!("?transport={transport}");
-        let Some(mut browser) = open(&server, &query, None, &[]) else {
+        let Some(mut browser) = open(server.address, &query, None, &[]) else {
             return;
         };
         let words = ["one two three four five six seven"; 12].join(", ");
@@ -193,7 +193,7 @@ fn a_story_is_asked_for_and_interrupted_by_voice() {
     for transport in ["websocket", "webrtc"] {
         let server = Server::start(&["pipelines/conversation.yaml"]);
         let query = format!("?transport={transport}");
-        let Some(mut browser) = open(&server, &query, Some(&wav), &[]) else {
+        let Some(mut browser) = open(server.address, &query, Some(&wav), &[]) else {
             return;
         };
         // A microphone without a room has no noise to be taken out, and a synthetic voice suffers from it.

@@ -13,7 +13,7 @@ use crate::talk::{open, type_text, until};
 fn where_webrtc_does_not_get_through_the_socket_does() {
     let _watchdog = Watchdog::new("fallback", Duration::from_secs(120));
     let server = Server::start(&["pipelines/speak.yaml"]);
-    let Some(mut browser) = open(&server, "?transport=webrtc", None, &[]) else {
+    let Some(mut browser) = open(server.address, "?transport=webrtc", None, &[]) else {
         return;
     };
     // No address of either side reaches the other, which is what a firewall makes of them.
@@ -51,7 +51,7 @@ fn a_page_connects_again_to_a_server_that_was_away() {
     let _watchdog = Watchdog::new("reconnect", Duration::from_secs(120));
     let server = Server::start(&["pipelines/speak.yaml"]);
     let address = server.address.to_string();
-    let Some(mut browser) = open(&server, "?transport=websocket", None, &[]) else {
+    let Some(mut browser) = open(server.address, "?transport=websocket", None, &[]) else {
         return;
     };
     type_text(&mut browser, "Hello there.");

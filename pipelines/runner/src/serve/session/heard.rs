@@ -53,8 +53,8 @@ struct Utterance {
     sent: Duration,
     first_sent: Instant,
     words: Vec<Word>,
-    /// The last report: how much was played, and when it came.
-    played: Option<(Duration, Instant)>,
+    /// The latest report: how much was played, and when that was told; `None` where nothing more will be played.
+    played: Option<(Duration, Option<Instant>)>,
 }
 
 /// Follows what a client hears.
@@ -91,13 +91,15 @@ impl Ledger {
         }
     }
 
-    /// The client tells how much of an utterance its loudspeaker has played. False for one that it was never sent.
-    pub fn played(&mut self, id: &str, played: Duration, now: Instant) -> bool {
+    /// The client tells how much of an utterance its loudspeaker has played, and whether that was all (`last`). False for
+    /// one that it was never sent.
+    pub fn played(&mut self, id: &str, played: Duration, last: bool, now: Instant) -> bool {
         let mut utterances = self.utterances.iter_mut();
         let Some(utterance) = utterances.find(|utterance| *utterance.id == *id) else {
             return false;
         };
-        utterance.played = Some((played.min(utterance.sent), now));
+        let told = (!last).then_some(now);
+        utterance.played = Some((played.min(utterance.sent), told));
         true
     }
 
@@ -116,7 +118,9 @@ impl Ledger {
         let (played, basis) = match utterance.played {
             Some((played, at)) => {
                 // It went on playing until it was told, but not for ever.
-                let since = told.saturating_duration_since(at).min(FRESH);
+                let since = at.map_or(Duration::ZERO, |at| {
+                    told.saturating_duration_since(at).min(FRESH)
+                });
                 (played + since, Basis::Playout)
             }
             // Sound takes half a round trip to the client, and so does the word to be silent: what was heard when that
@@ -256,16 +260,16 @@ mod tests {
     fn reports_of_the_loudspeaker_go_first() {
         let start = Instant::now();
         let (mut ledger, id) = ledger(start, 500);
-        assert!(ledger.played("u", ms(100), start + ms(400)));
-        assert!(!ledger.played("v", ms(100), start));
+        assert!(ledger.played("u", ms(100), false, start + ms(400)));
+        assert!(!ledger.played("v", ms(100), false, start));
         let heard = ledger.stopped(&id, "One, two three four five.", "", start + ms(460));
         assert_eq!(heard.heard, "One, two");
         assert_eq!(heard.unheard, "three four five.");
         assert_eq!(heard.basis, Basis::Playout);
         // The last word on it is the client's.
-        ledger.played("u", ms(10), start + ms(500));
+        ledger.played("u", ms(90), true, start + ms(300));
         let heard = ledger.stopped(&id, "One, two three four five.", "", start + ms(460));
-        assert_eq!(heard.heard, "");
+        assert_eq!(heard.heard, "One,");
     }
 
     #[test]
@@ -283,18 +287,18 @@ mod tests {
             duration: ms(100),
         };
         ledger.word(word, start);
-        ledger.played("u", ms(155), start);
+        ledger.played("u", ms(155), false, start);
         // Of the first `two` 55 ms were played.
         assert_eq!(
             ledger.stopped(&id, "One, two", "three", start).heard,
             "One, two"
         );
-        ledger.played("u", ms(145), start);
+        ledger.played("u", ms(145), false, start);
         assert_eq!(
             ledger.stopped(&id, "One, two", "three", start).heard,
             "One,"
         );
-        ledger.played("u", ms(160 + 60), start);
+        ledger.played("u", ms(160 + 60), false, start);
         assert_eq!(
             ledger.stopped(&id, "One, two", "three", start).heard,
             "One, two"

@@ -37,6 +37,12 @@ pub trait Media: Bindings + Send {
 
     /// The pipeline was told to play.
     fn playing(&mut self, _pipeline: &gst::Pipeline) {}
+
+    /// The pipeline is about to be taken down. May block.
+    fn stopping(&mut self) {}
+
+    /// The pipeline is in NULL. May block.
+    fn stopped(&mut self) {}
 }
 
 /// Makes the caller's end of a session's pipeline, once.

@@ -40,8 +40,8 @@ pub const OUTPUTS: usize = 256;
 const WAITING_TEXT: usize = 1024 * 1024;
 /// How long a pipeline may take to start.
 const START: Duration = Duration::from_secs(20);
-/// How long a client that reports its playout may take to say where it fell silent.
-const LAST_REPORT: Duration = Duration::from_millis(250);
+/// How long a client that reports its playout may take to say where it fell silent: a round trip through a bad network.
+const LAST_REPORT: Duration = Duration::from_millis(600);
 
 /// What a client may tell the agent to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,14 @@ pub enum Input {
     /// Sound: S16LE, mono, at the rate of `configure`.
     Audio(Bytes),
     /// How much of an utterance its loudspeaker has played.
-    Playout(String, Duration),
+    Playout {
+        /// The utterance.
+        utterance: String,
+        /// So much of it.
+        played: Duration,
+        /// Nothing more of it will be.
+        last: bool,
+    },
     /// It said something that cannot be understood; the answer to give.
     Invalid(String),
 }
@@ -479,18 +486,19 @@ impl Session {
                 }
                 Ok(())
             }
-            Input::Playout(id, played) => {
+            Input::Playout {
+                utterance,
+                played,
+                last,
+            } => {
                 self.reports = true;
-                let known = self.ledger.played(&id, played, now);
+                let known = self.ledger.played(&utterance, played, last, now);
                 if !known {
                     tracing::debug!(session_id = self.id, "playout of an unknown utterance");
                 }
-                let ours = |stopped: &Stopped| *stopped.interrupted.utterance == *id;
-                if self.stopped.as_ref().is_some_and(ours) {
-                    // The client's last word on it.
-                    if let Some(stopped) = &mut self.stopped {
-                        stopped.told = now;
-                    }
+                let ours = |stopped: &Stopped| *stopped.interrupted.utterance == *utterance;
+                // Others may have been on their way when it was told to be silent.
+                if last && self.stopped.as_ref().is_some_and(ours) {
                     self.tell_stopped()?;
                 }
                 Ok(())

@@ -218,7 +218,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.media.stopping();
         let _ = self.pipeline.set_state(gst::State::Null);
+        self.media.stopped();
         if let Some(bus) = self.pipeline.bus() {
             bus.unset_sync_handler();
         }

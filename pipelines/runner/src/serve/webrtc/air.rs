@@ -9,6 +9,7 @@ use gst::glib;
 use gst::prelude::*;
 
 use super::channel::Channel;
+use super::connections::Connections;
 use super::end::{EARS, End, MOUTH};
 use super::room::Door;
 use super::timeline::{self, Timeline};
@@ -22,6 +23,8 @@ use crate::serve::session::media::{Media, Setup};
 /// How long the receiver holds packets back against a network that is not even. The default of 200 ms alone would make an
 /// interruption feel late.
 const JITTER: Duration = Duration::from_millis(40);
+/// From the decision to stop to the last sample that sounds: what has left the mouth ahead of its time, and its fade.
+const STOPPING: Duration = Duration::from_millis(60);
 /// Silence and speech leave in packets of this length.
 const PACKET_MS: &str = "20";
 
@@ -37,15 +40,21 @@ impl Playing {
         self.timeline.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn now(&self) -> Option<Duration> {
+        let pipeline = self.pipeline.lock();
+        let pipeline = pipeline.unwrap_or_else(PoisonError::into_inner).upgrade()?;
+        pipeline.current_running_time().map(Duration::from)
+    }
+
     /// Which utterance sounds at an RTP time, and how much of it has by then.
     pub fn sounded(&self, rtp: u32) -> Option<(Arc<str>, Duration)> {
-        let pipeline = self
-            .pipeline
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .upgrade()?;
-        let now = pipeline.current_running_time()?;
-        self.timeline().sounded(timeline::running(rtp, now.into()))
+        let now = self.now()?;
+        self.timeline().sounded(timeline::running(rtp, now))
+    }
+
+    /// The RTP time from which on nothing is left of what is told to stop now.
+    pub fn silence(&self) -> Option<u32> {
+        self.now().map(|now| timeline::rtp(now + STOPPING))
     }
 
     /// The RTP time at which a position of an utterance sounds.
@@ -106,6 +115,7 @@ pub struct Air {
     text: Option<gst_app::AppSrc>,
     framer: Arc<Mutex<Framer>>,
     happenings: Happenings,
+    connections: Connections,
 }
 
 impl Air {
@@ -125,6 +135,7 @@ impl Air {
             text: None,
             framer: Arc::default(),
             happenings: setup.happenings,
+            connections: Connections::default(),
         }
     }
 
@@ -170,19 +181,20 @@ impl Bindings for Air {
         let source = self.make("webrtcsrc")?;
         source.set_property("audio-codecs", gst::Array::new(["OPUS".to_send_value()]));
         source.set_property("video-codecs", gst::Array::new(None::<glib::SendValue>));
-        let ice = self.ice.clone();
+        let (ice, connections) = (self.ice.clone(), self.connections.clone());
         let signaller = source.property::<glib::Object>("signaller");
         signaller.connect("webrtcbin-ready", false, move |values| {
             if let Some(webrtcbin) = values
                 .get(2)
                 .and_then(|value| value.get::<gst::Element>().ok())
             {
+                connections.taken(&webrtcbin);
                 webrtcbin.set_property("latency", u32::try_from(JITTER.as_millis()).unwrap_or(40));
                 restrict(&webrtcbin, &ice);
             }
             None
         });
-        End::new(&source, EARS, &self.door);
+        End::new(&source, EARS, &self.door, &self.connections);
         Ok(Some(source))
     }
 
@@ -194,11 +206,13 @@ impl Bindings for Air {
         sink.set_property("do-fec", false);
         sink.set_property("do-retransmission", false);
         let (ice, channel) = (self.ice.clone(), self.channel.clone());
+        let connections = self.connections.clone();
         sink.connect("consumer-added", false, move |values| {
             if let Some(webrtcbin) = values
                 .get(2)
                 .and_then(|value| value.get::<gst::Element>().ok())
             {
+                connections.made(&webrtcbin);
                 restrict(&webrtcbin, &ice);
                 // Later would be too late: the offer would not have it.
                 channel.open(&webrtcbin);
@@ -229,7 +243,7 @@ impl Bindings for Air {
             }
             Some(false.to_value())
         });
-        End::new(&sink, MOUTH, &self.door);
+        End::new(&sink, MOUTH, &self.door, &self.connections);
         self.behind_a_filter(sink).map(Some)
     }
 
@@ -267,6 +281,15 @@ impl Media for Air {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         known.set(Some(pipeline));
+    }
+
+    fn stopping(&mut self) {
+        self.connections.settle();
+    }
+
+    fn stopped(&mut self) {
+        self.channel.close();
+        self.connections.release();
     }
 }
 

@@ -96,12 +96,11 @@ impl Channel {
         }
     }
 
-    /// The conversation is over: nothing holds the connection any longer.
+    /// The connection is down, and nothing holds it any longer.
     pub fn close(&self) {
-        let channel = self.state().channel.take();
-        if let Some(channel) = channel {
-            channel.close();
-        }
+        let mut state = self.state();
+        state.open = false;
+        state.channel = None;
     }
 }
 

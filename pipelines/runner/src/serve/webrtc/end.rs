@@ -13,6 +13,7 @@ use gst_plugin_webrtc_signalling_protocol::{
     PeerStatus, SdpMessage,
 };
 
+use super::connections::Connections;
 use super::room::Door;
 
 /// The end that speaks to the caller.
@@ -28,15 +29,22 @@ pub struct End {
     name: &'static str,
     // The signaller is its property; a plain object may not cross threads.
     element: glib::WeakRef<gst::Element>,
+    connections: Connections,
 }
 
 impl End {
     /// Takes over the signaller of a webrtcsink (which produces) or a webrtcsrc (which waits for a producer).
-    pub fn new(element: &gst::Element, name: &'static str, door: &Door) -> End {
+    pub fn new(
+        element: &gst::Element,
+        name: &'static str,
+        door: &Door,
+        connections: &Connections,
+    ) -> End {
         let signaller = element.property::<glib::Object>("signaller");
         let end = End {
             name,
             element: element.downgrade(),
+            connections: connections.clone(),
         };
         let role = if name == MOUTH {
             PeerRole::Producer
@@ -126,6 +134,10 @@ impl End {
 
     /// Tells the element what was said to it. May block while it makes or takes down a connection.
     pub fn take(&self, message: OutgoingMessage) {
+        self.connections.while_open(|| self.tell(message));
+    }
+
+    fn tell(&self, message: OutgoingMessage) {
         let Some(element) = self.element.upgrade() else {
             return;
         };
@@ -137,6 +149,9 @@ impl End {
                 ..
             } => {
                 let offer = None::<gst_webrtc::WebRTCSessionDescription>;
+                if self.name == MOUTH {
+                    self.connections.asked();
+                }
                 signaller.emit_by_name::<()>("session-requested", &[&session_id, &peer_id, &offer]);
             }
             OutgoingMessage::SessionStarted {

@@ -9,11 +9,13 @@
 //! | [`room`] | carries it between the browser's socket and our two ends |
 //! | [`end`] | webrtcsink and webrtcsrc as peers of the room |
 //! | [`air`] | both as the caller's end of a session's pipeline |
+//! | [`connections`] | what the two make for a caller, and how it is taken down |
 //! | [`channel`] | the data channel: the messages of the WebSocket protocol, without sound |
 //! | [`timeline`] | what of which utterance sounds when, on the clock of RTP |
 
 mod air;
 mod channel;
+mod connections;
 mod end;
 mod relay;
 mod room;
@@ -98,7 +100,6 @@ async fn serve(socket: WebSocket, server: Arc<Server>, permit: Permit) {
         .await;
     let told = tokio::spawn(tell(outputs, channel.clone(), playing, id));
     signalling(socket, &door, for_browser, told, &server, &permit).await;
-    channel.close();
     drop((door, inputs_sender, channel));
     let _ = session.await;
     // A place is free once the pipeline is down.
@@ -107,16 +108,22 @@ async fn serve(socket: WebSocket, server: Arc<Server>, permit: Permit) {
 
 /// What the page says on the data channel. A `playout` report counts on the clock of RTP.
 fn hear(text: &str, playing: &Playing) -> Option<Input> {
-    let rtp = |text: &str| {
-        let value: Value = serde_json::from_str(text).ok()?;
-        (value.get("type")?.as_str()? == "playout").then_some(())?;
-        u32::try_from(value.get("rtp")?.as_u64()? & u64::from(u32::MAX)).ok()
+    let object = match protocol::object(text) {
+        Ok(object) => object,
+        Err(sentence) => return Some(Input::Invalid(sentence)),
     };
-    if let Some(rtp) = rtp(text) {
-        let (utterance, sounded) = playing.sounded(rtp)?;
-        return Some(Input::Playout(utterance.to_string(), sounded));
+    let field = |name| object.get(name).and_then(|value: &Value| value.as_str());
+    let rtp = object.get("rtp").and_then(Value::as_u64);
+    if let (Some("playout"), Some(rtp)) = (field("type"), rtp) {
+        let rtp = u32::try_from(rtp & u64::from(u32::MAX)).ok()?;
+        let (utterance, played) = playing.sounded(rtp)?;
+        return Some(Input::Playout {
+            utterance: utterance.to_string(),
+            played,
+            last: protocol::is_last(&object),
+        });
     }
-    match protocol::read(text) {
+    match protocol::message(&object) {
         protocol::Message::Input(Input::Audio(_)) => {
             Some(Input::Invalid("sound goes over WebRTC here".into()))
         }
@@ -133,7 +140,7 @@ async fn tell(
     playing: Arc<Playing>,
     id: String,
 ) -> &'static str {
-    channel.send(protocol::session_start(&id));
+    channel.send(protocol::session_start(&id).to_string());
     let mut sequence = 0;
     while let Some(output) = outputs.recv().await {
         let at = match &output {
@@ -141,16 +148,14 @@ async fn tell(
             Output::Audio(_) => continue,
             Output::Started(utterance) => playing.when(utterance, Duration::ZERO),
             Output::Word(word) => playing.when(&word.utterance, word.start),
+            Output::Clear(_) => playing.silence(),
             _ => None,
         };
-        let mut text = protocol::write(&output, &id, &mut sequence);
-        if let Some(rtp) = at
-            && let Ok(Value::Object(mut object)) = serde_json::from_str(&text)
-        {
-            object.insert("rtp".into(), rtp.into());
-            text = Value::Object(object).to_string();
+        let mut message = protocol::write(&output, &id, &mut sequence);
+        if let Some(rtp) = at {
+            message["rtp"] = rtp.into();
         }
-        channel.send(text);
+        channel.send(message.to_string());
         if let Output::End(reason) = output {
             return reason;
         }
@@ -208,7 +213,6 @@ async fn signalling(
             break None;
         }
     };
-    door.leave(BROWSER);
     if let Some(reason) = reason {
         let frame = CloseFrame {
             code: close_code::NORMAL,

@@ -264,7 +264,7 @@ impl Writer {
         mut refusal: oneshot::Receiver<Refusal>,
     ) {
         let start = protocol::session_start(&self.session);
-        if self.send(Message::text(start)).await.is_err() {
+        if self.send(Message::text(start.to_string())).await.is_err() {
             return;
         }
         let mut sequence = 0;
@@ -286,8 +286,8 @@ impl Writer {
                         if let Output::End(reason) = output {
                             return self.end(reason, close_code::NORMAL).await;
                         }
-                        let text = protocol::write(&output, &self.session, &mut sequence);
-                        Message::text(text)
+                        let value = protocol::write(&output, &self.session, &mut sequence);
+                        Message::text(value.to_string())
                     }
                     // There was no room for its last word.
                     None => return self.end("slow_client", close_code::POLICY).await,
@@ -325,8 +325,8 @@ impl Writer {
                 let sentence = "this server asks for a token: in the header `Authorization: Bearer TOKEN`, or in the \
                                 first message, {\"type\":\"configure\",\"token\":\"TOKEN\"}";
                 let error = Output::Error(Code::Unauthorized, sentence.into());
-                let text = protocol::write(&error, &self.session, &mut 0);
-                if self.send(Message::text(text)).await.is_ok() {
+                let value = protocol::write(&error, &self.session, &mut 0);
+                if self.send(Message::text(value.to_string())).await.is_ok() {
                     self.end("unauthorized", close_code::POLICY).await;
                 }
             }
@@ -334,8 +334,8 @@ impl Writer {
     }
 
     async fn end(&mut self, reason: &'static str, code: u16) {
-        let text = protocol::write(&Output::End(reason), &self.session, &mut 0);
-        if self.send(Message::text(text)).await.is_ok() {
+        let value = protocol::write(&Output::End(reason), &self.session, &mut 0);
+        if self.send(Message::text(value.to_string())).await.is_ok() {
             self.close(code, reason).await;
         }
     }

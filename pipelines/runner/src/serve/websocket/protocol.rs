@@ -30,24 +30,34 @@ pub enum Message {
 
 /// Reads a text frame.
 pub fn read(text: &str) -> Message {
-    let invalid = |sentence: String| Message::Input(Input::Invalid(sentence));
-    let value: Value = match serde_json::from_str(text) {
-        Ok(value) => value,
-        Err(err) => return invalid(format!("Invalid JSON: {err}")),
-    };
-    let Value::Object(object) = value else {
-        return invalid("Message processing error: a message is a JSON object".into());
-    };
+    match object(text) {
+        Ok(object) => message(&object),
+        Err(sentence) => Message::Input(Input::Invalid(sentence)),
+    }
+}
+
+/// The fields of a text frame, or the sentence that refuses it.
+pub fn object(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err("Message processing error: a message is a JSON object".into()),
+        Err(err) => Err(format!("Invalid JSON: {err}")),
+    }
+}
+
+/// What the fields mean.
+pub fn message(object: &Map<String, Value>) -> Message {
     let read = match object.get("type").and_then(Value::as_str) {
-        Some("text") => text_of(&object),
-        Some("control") => control(&object),
-        Some("configure") => configure(&object),
-        Some("audio") => audio(&object),
-        Some("playout") => playout(&object),
+        Some("text") => text_of(object),
+        Some("control") => control(object),
+        Some("configure") => configure(object),
+        Some("audio") => audio(object),
+        Some("playout") => playout(object),
         // Clients of other versions say what is not known here.
         _ => return Message::Nothing,
     };
-    read.unwrap_or_else(|what| invalid(format!("Message processing error: {what}")))
+    let refused = |what| Input::Invalid(format!("Message processing error: {what}"));
+    read.unwrap_or_else(|what: String| Message::Input(refused(what)))
 }
 
 fn string<'a>(object: &'a Map<String, Value>, field: &str) -> Result<&'a str, String> {
@@ -165,17 +175,25 @@ fn playout(object: &Map<String, Value>) -> Result<Message, String> {
     let played = played
         .filter(|ms| (0.0..=86_400_000.0).contains(ms))
         .ok_or("`played_ms` is a number of milliseconds")?;
-    let played = Duration::from_secs_f64(played / 1e3);
-    Ok(Message::Input(Input::Playout(id, played)))
+    Ok(Message::Input(Input::Playout {
+        utterance: id,
+        played: Duration::from_secs_f64(played / 1e3),
+        last: is_last(object),
+    }))
+}
+
+/// Whether a report of playout is the last one of its utterance.
+pub fn is_last(object: &Map<String, Value>) -> bool {
+    object.get("last").and_then(boolean).unwrap_or(false)
 }
 
 /// The first message of a connection.
-pub fn session_start(id: &str) -> String {
-    json!({"type": "session_start", "session_id": id}).to_string()
+pub fn session_start(id: &str) -> Value {
+    json!({"type": "session_start", "session_id": id})
 }
 
 /// Writes a message; `sequence` counts the frames of the connection.
-pub fn write(output: &Output, session: &str, sequence: &mut u64) -> String {
+pub fn write(output: &Output, session: &str, sequence: &mut u64) -> Value {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     match output {
         Output::Audio(frame) => {
@@ -228,7 +246,6 @@ pub fn write(output: &Output, session: &str, sequence: &mut u64) -> String {
             json!({"type": "session_end", "session_id": session, "reason": reason})
         }
     }
-    .to_string()
 }
 
 #[cfg(test)]
@@ -288,9 +305,20 @@ mod tests {
         assert_eq!(configure.sample_rate, Some(16_000));
         assert_eq!(configure.parameters["rate"], "1.5");
         assert_eq!(token.as_deref(), Some("t"));
-        let playout = r#"{"type":"playout","utterance_id":"u","played_ms":12.5}"#;
-        let played = Input::Playout("u".into(), Duration::from_micros(12_500));
-        assert_eq!(read(playout), Message::Input(played));
+        for (last, is_last) in [
+            ("", false),
+            (r#","last":false"#, false),
+            (r#","last":true"#, true),
+        ] {
+            let playout =
+                format!(r#"{{"type":"playout","utterance_id":"u","played_ms":12.5{last}}}"#);
+            let played = Input::Playout {
+                utterance: "u".into(),
+                played: Duration::from_micros(12_500),
+                last: is_last,
+            };
+            assert_eq!(read(&playout), Message::Input(played));
+        }
         assert_eq!(
             read(r#"{"type":"audio","pcm":"AAEC/w=="}"#),
             Message::Input(Input::Audio(Bytes::from_static(&[0, 1, 2, 255])))
