@@ -22,6 +22,12 @@ use crate::plugins;
 /// Longest that any one thing may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A configuration with more sessions than a machine can have, and a log that takes no time: for benches.
+pub const BENCH: &str = "worker: { name: bench, capabilities: { max_concurrent_sessions: 100000 } }
+model_manager: { default_model_id: tone }
+logging: { level: WARNING }
+";
+
 /// The worker; it ends with the value. That it never panicked is checked then.
 pub struct Worker {
     child: Child,
@@ -54,6 +60,20 @@ impl Worker {
         let mut command = Command::new(plugins::built("duplex-worker"));
         command.args(["--listen", &address.to_string(), "--model", "tone"]);
         Self::of(command)
+    }
+
+    /// With this configuration, on a free port.
+    pub fn with(config: &str) -> Self {
+        let folder = plugins::temporary("worker").unwrap();
+        let file = folder.join("worker.yaml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(plugins::built("duplex-worker"));
+        command
+            .args(["--listen", "127.0.0.1:0", "--config"])
+            .arg(file);
+        let worker = Self::of(command);
+        std::fs::remove_dir_all(folder).unwrap();
+        worker
     }
 
     /// What this command starts: it says `listening on ADDR` once it serves.

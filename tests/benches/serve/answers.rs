@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use duplex_tests::process;
 use duplex_tests::serving::Server;
 
 use crate::report::Report;
@@ -14,8 +16,14 @@ const SESSIONS: usize = 100;
 const MESSAGES: usize = 30;
 const RECONNECTS: usize = 1_000;
 const LANES: usize = 10;
+/// Longer than a thread of a pool waits for work.
+const IDLE: Duration = Duration::from_secs(17);
+/// What the allocator may keep of a thousand callers, in MB: a leak of a session's worth would be a hundred times that.
+const GROWTH: f64 = 4.0;
+/// Threads and connections that happen to be there.
+const SLACK: f64 = 4.0;
 
-pub async fn measure(report: &mut Report, server: &Server) -> Result<()> {
+pub async fn measure(report: &mut Report, server: &Arc<Server>) -> Result<()> {
     let answered = Arc::new(AtomicUsize::new(0));
     let mut clients = Vec::new();
     for _ in 0..SESSIONS {
@@ -48,22 +56,79 @@ pub async fn measure(report: &mut Report, server: &Server) -> Result<()> {
         0.0,
         0.0,
     );
-    let lanes = (0..LANES).map(|_| async {
-        for _ in 0..RECONNECTS / LANES {
-            let mut client = server.client().await;
-            client.text("Yes.").await;
-            client.until("audio").await;
-            answered.fetch_add(1, Ordering::Relaxed);
-        }
-    });
-    futures_util::future::join_all(lanes).await;
-    let lost = RECONNECTS - answered.load(Ordering::Relaxed);
+    // What is kept for good is there after these.
+    reconnect(server, RECONNECTS / 10).await;
+    let before = Uses::of(server).await;
+    let began = Instant::now();
+    let answered = reconnect(server, RECONNECTS).await;
+    let took = began.elapsed();
+    let after = Uses::of(server).await;
     report.single(
         &format!("{RECONNECTS} quick reconnects: not answered"),
         "",
-        lost as f64,
+        (RECONNECTS - answered) as f64,
         0.0,
         0.0,
     );
+    report.note("  all of them, ten at a time", format!("{took:.1?}"));
+    report.single(
+        "  growth of memory",
+        "MB",
+        (after.kib - before.kib) / 1024.0,
+        GROWTH,
+        0.0,
+    );
+    report.single(
+        "  growth of threads and file descriptors",
+        "",
+        (after.threads - before.threads).max(after.fds - before.fds),
+        SLACK,
+        0.0,
+    );
     Ok(())
+}
+
+/// Callers that come, are answered and go, one after the other in each of [`LANES`]; how many were answered.
+async fn reconnect(server: &Arc<Server>, callers: usize) -> usize {
+    let mut lanes = tokio::task::JoinSet::new();
+    let answered = Arc::new(AtomicUsize::new(0));
+    for _ in 0..LANES {
+        let (server, answered) = (server.clone(), answered.clone());
+        lanes.spawn(async move {
+            for _ in 0..callers / LANES {
+                let (server, answered) = (server.clone(), answered.clone());
+                let caller = tokio::spawn(async move {
+                    let mut client = server.client().await;
+                    client.text("Yes.").await;
+                    client.until("audio").await;
+                    answered.fetch_add(1, Ordering::Relaxed);
+                });
+                // One that fails is not counted.
+                let _ = caller.await;
+            }
+        });
+    }
+    lanes.join_all().await;
+    answered.load(Ordering::Relaxed)
+}
+
+/// What the server uses when nobody is there.
+struct Uses {
+    kib: f64,
+    threads: f64,
+    fds: f64,
+}
+
+impl Uses {
+    async fn of(server: &Server) -> Uses {
+        server.expect("sessions_active", 0).await;
+        // Threads that wait for work go after some seconds.
+        tokio::time::sleep(IDLE).await;
+        let pid = server.pid();
+        Uses {
+            kib: process::pss_kib_of(pid) as f64,
+            threads: process::threads_of(pid) as f64,
+            fds: process::fds_of(pid) as f64,
+        }
+    }
 }

@@ -20,9 +20,13 @@ use crate::report::Report;
 /// A frame is this late at most at p95.
 const LATE: f64 = 10.0;
 /// Conversations that are tried, one after the other.
-const STEPS: [usize; 10] = [25, 50, 75, 100, 125, 150, 200, 250, 300, 400];
+const STEPS: [usize; 13] = [25, 50, 75, 100, 125, 150, 175, 200, 225, 250, 300, 350, 400];
 /// Before it counts.
-const WARM_UP: Duration = Duration::from_secs(3);
+const WARM_UP: Duration = Duration::from_secs(5);
+/// Between one frame of speech and the next.
+const FRAME: f64 = 20.0;
+/// Of the frames that speech without a pause has, so many come at least: who falls behind between utterances is late as well.
+const ENOUGH: f64 = 0.95;
 /// Of the client's sound: 20 ms at 16 kHz.
 const SAMPLES: usize = 320;
 
@@ -30,16 +34,34 @@ const SAMPLES: usize = 320;
 const TEXT: &str = "This is a text of some length that is said to whoever listens, while sound comes from there as well. \
                     It goes on for a while, and when it is over it is said once more, so that there is no silence.";
 
-/// One step that was measured.
+/// So many conversations, and what became of them.
+#[derive(Clone, Copy)]
 pub struct Found {
     sessions: usize,
     late: Percentiles,
+    /// Of the frames that were due.
+    came: f64,
+    /// Conversations that the server ended.
+    failed: usize,
     cores: f64,
 }
 
 impl Found {
     fn on_time(&self) -> bool {
-        self.late.n > 0 && self.late.p95 <= LATE
+        self.failed == 0 && self.came >= ENOUGH && self.late.p95 <= LATE
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "late {} ms, {:.1} % of the frames, {} failed, server {:.2} cores",
+            self.late,
+            self.came * 100.0,
+            self.failed,
+            self.cores
+        )
     }
 }
 
@@ -50,8 +72,22 @@ fn noise() -> Vec<u8> {
     samples.flat_map(i16::to_le_bytes).collect()
 }
 
-/// Holds one conversation until `stop`; how late each frame was that came after `counts`.
-async fn converse(client: Client, counts: Instant, stop: Arc<AtomicBool>) -> Vec<f64> {
+/// How late the frames of an utterance were that came after `counts`, from when each came, less its place in it.
+///
+/// Late against the earliest so far, and not of all: a mouth that was stopped for a moment goes on in a frame of its
+/// own, of which a part is silence, and who plays it has that much more in store from there on.
+fn lateness(arrivals: &mut Vec<(Instant, f64)>, counts: Instant, late: &mut Vec<f64>) {
+    let mut earliest = f64::MAX;
+    for (came, at) in arrivals.drain(..) {
+        earliest = earliest.min(at);
+        if came >= counts {
+            late.push(at - earliest);
+        }
+    }
+}
+
+/// Holds one conversation until `stop`; how late each frame was that came after `counts`. `None` where the server ended it.
+async fn converse(client: Client, counts: Instant, stop: Arc<AtomicBool>) -> Option<Vec<f64>> {
     let (mut sink, mut stream) = client.socket.split();
     let (texts, mut wanted) = tokio::sync::mpsc::channel::<()>(4);
     let sending = tokio::spawn({
@@ -83,70 +119,80 @@ async fn converse(client: Client, counts: Instant, stop: Arc<AtomicBool>) -> Vec
     let mut arrivals: Vec<(Instant, f64)> = Vec::new();
     let began = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        let next = tokio::time::timeout(Duration::from_secs(1), stream.next()).await;
-        let Ok(Some(Ok(Message::Text(text)))) = next else {
-            continue;
+        let text = match tokio::time::timeout(Duration::from_secs(1), stream.next()).await {
+            Ok(Some(Ok(Message::Text(text)))) => text,
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) | Err(_) => continue,
+            Ok(_) => return None,
         };
         // Reading all of the JSON would measure the client.
         if !text.starts_with("{\"type\":\"audio\"") {
             continue;
         }
         let now = Instant::now();
-        let place = arrivals.len() as f64 * 20.0;
-        arrivals.push((now, ms(now - began) - place));
+        arrivals.push((now, ms(now - began) - arrivals.len() as f64 * FRAME));
         if text.ends_with("\"is_final\":true}") {
-            let earliest = arrivals.iter().map(|(_, at)| *at).fold(f64::MAX, f64::min);
-            let counted = arrivals.iter().filter(|(at, _)| *at >= counts);
-            late.extend(counted.map(|(_, at)| at - earliest));
-            arrivals.clear();
+            lateness(&mut arrivals, counts, &mut late);
             let _ = texts.try_send(());
         }
     }
-    let earliest = arrivals.iter().map(|(_, at)| *at).fold(f64::MAX, f64::min);
-    let counted = arrivals.iter().filter(|(at, _)| *at >= counts);
-    late.extend(counted.map(|(_, at)| at - earliest));
+    lateness(&mut arrivals, counts, &mut late);
     sending.abort();
-    late
+    Some(late)
 }
 
-/// Finds how many are on time.
-pub async fn search(server: &Server, seconds: u64) -> Result<Vec<Found>> {
+async fn hold(server: &Server, sessions: usize, seconds: u64) -> Result<Found> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut clients = Vec::new();
+    for _ in 0..sessions {
+        clients.push(server.configured(16_000).await);
+    }
+    let counts = Instant::now() + WARM_UP;
+    let mut running = Vec::new();
+    for client in clients {
+        running.push(tokio::spawn(converse(client, counts, stop.clone())));
+        // Nobody speaks in step with others.
+        tokio::time::sleep(WARM_UP / u32::try_from(sessions * 2).unwrap_or(1)).await;
+    }
+    tokio::time::sleep(counts.saturating_duration_since(Instant::now())).await;
+    let (cpu, began) = (process::cpu_seconds_of(server.pid()), Instant::now());
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let cores = (process::cpu_seconds_of(server.pid()) - cpu) / began.elapsed().as_secs_f64();
+    let due = sessions as f64 * ms(counts.elapsed()) / FRAME;
+    stop.store(true, Ordering::Relaxed);
+    let (mut late, mut failed) = (Vec::new(), 0);
+    for client in running {
+        match client.await? {
+            Some(of_one) => late.extend(of_one),
+            None => failed += 1,
+        }
+    }
+    server.expect("sessions_active", 0).await;
+    let found = Found {
+        sessions,
+        late: Percentiles::of(&late),
+        came: late.len() as f64 / due,
+        failed,
+        cores,
+    };
+    println!("  {sessions} conversations, {seconds} s: {found}");
+    Ok(found)
+}
+
+/// Finds how many are on time: in steps of `step` seconds, and the most of them for `seconds`, which is the last that is given.
+pub async fn search(server: &Server, from: usize, step: u64, seconds: u64) -> Result<Vec<Found>> {
     let mut found: Vec<Found> = Vec::new();
-    for sessions in STEPS {
-        let stop = Arc::new(AtomicBool::new(false));
-        let mut clients = Vec::new();
-        for _ in 0..sessions {
-            clients.push(server.configured(16_000).await);
-        }
-        let counts = Instant::now() + WARM_UP;
-        let mut running = Vec::new();
-        for client in clients {
-            running.push(tokio::spawn(converse(client, counts, stop.clone())));
-            // Nobody speaks in step with others.
-            tokio::time::sleep(WARM_UP / u32::try_from(sessions * 2).unwrap_or(1)).await;
-        }
-        tokio::time::sleep(counts.saturating_duration_since(Instant::now())).await;
-        let (cpu, began) = (process::cpu_seconds_of(server.pid()), Instant::now());
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        let cores = (process::cpu_seconds_of(server.pid()) - cpu) / began.elapsed().as_secs_f64();
-        stop.store(true, Ordering::Relaxed);
-        let mut late = Vec::new();
-        for client in running {
-            late.extend(client.await?);
-        }
-        server.expect("sessions_active", 0).await;
-        let step = Found {
-            sessions,
-            late: Percentiles::of(&late),
-            cores,
-        };
-        println!(
-            "  {sessions} conversations: late {} ms, {cores:.2} cores of the server",
-            step.late
-        );
-        let good = step.on_time();
+    for sessions in STEPS.into_iter().filter(|sessions| *sessions >= from) {
+        let step = hold(server, sessions, step).await?;
         found.push(step);
-        if !good {
+        if !step.on_time() {
+            break;
+        }
+    }
+    let good: Vec<Found> = found.iter().copied().filter(Found::on_time).collect();
+    for step in good.into_iter().rev() {
+        let held = hold(server, step.sessions, seconds).await?;
+        found.push(held);
+        if held.on_time() {
             break;
         }
     }
@@ -155,8 +201,8 @@ pub async fn search(server: &Server, seconds: u64) -> Result<Vec<Found>> {
 
 /// The row of an engine.
 pub fn tell(report: &mut Report, engine: &str, must: usize, aim: usize, found: &[Found]) {
-    let best = found.iter().rev().find(|step| step.on_time());
-    let most = best.map_or(0, |step| step.sessions);
+    let most = found.last().filter(|held| held.on_time());
+    let most = most.map_or(0, |held| held.sessions);
     let missed = if most < must { "MISSED: " } else { "" };
     report.note(
         &format!(
@@ -165,9 +211,6 @@ pub fn tell(report: &mut Report, engine: &str, must: usize, aim: usize, found: &
         format!("{missed}{most}"),
     );
     for step in found {
-        report.note(
-            &format!("  {} of them", step.sessions),
-            format!("late {} ms, {:.2} cores", step.late, step.cores),
-        );
+        report.note(&format!("  {} of them", step.sessions), step);
     }
 }

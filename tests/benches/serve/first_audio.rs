@@ -29,6 +29,7 @@ async fn trial(client: &mut Client) -> f64 {
 pub async fn measure(
     report: &mut Report,
     server: &Server,
+    voice: &str,
     sessions: usize,
     trials: usize,
 ) -> Result<()> {
@@ -66,7 +67,7 @@ pub async fn measure(
         (40.0, 20.0)
     };
     report.row(
-        &format!("WebSocket text in → first audio, {sessions} sessions"),
+        &format!("WebSocket text in → first audio, {voice}, sessions: {sessions}"),
         "ms",
         &Percentiles::of(&times),
         &[p95(must, aim)],

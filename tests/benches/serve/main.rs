@@ -16,10 +16,12 @@ mod page;
 mod turns;
 
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use duplex_tests::serving::Server;
+use duplex_tests::worker::{BENCH, Worker};
 use duplex_tests::{
     measure, plugins,
     report::{self, Report},
@@ -55,6 +57,15 @@ struct Arguments {
     /// Seconds of each step in the search for how many conversations are on time.
     #[arg(long, default_value_t = 10)]
     step_seconds: u64,
+    /// Seconds for which the most conversations that were on time have to be so once more.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Search for how many conversations are on time with these ears alone: silero, earshot.
+    #[arg(long)]
+    engine: Option<String>,
+    /// Conversations with which the search begins.
+    #[arg(long, default_value_t = 25)]
+    from: usize,
     /// Trials of each measurement that counts trials.
     #[arg(long, default_value_t = 200)]
     trials: usize,
@@ -68,8 +79,8 @@ const CONFIG: &str = "log_level: WARNING
 limits: { sessions: 5000, messages: 1000000, starts_per_second: 5000, messages_per_second: 100000 }
 ";
 
-/// The words that begin, spoken by whoever is quickest to speak.
-fn server(engine: &str) -> Result<(Server, std::path::PathBuf)> {
+/// A server whose callers are heard by `engine` and spoken to by `synthesizer`; nobody understands them.
+fn server(engine: &str, synthesizer: &str) -> Result<(Server, std::path::PathBuf)> {
     let folder = plugins::temporary("serve-bench")?;
     let file = folder.join("bench.yaml");
     std::fs::write(
@@ -78,7 +89,7 @@ fn server(engine: &str) -> Result<(Server, std::path::PathBuf)> {
             "elements:
   ears: {{ factory: vadsrc, audio-source: caller.audio, engine: {engine} }}
   nowhere: {{ factory: fakesink, async: false }}
-  mouth: {{ factory: ttssink, synthesizer: espeaktts, interrupted-by: ears, audio-sink: caller.audio }}
+  mouth: {{ factory: ttssink, synthesizer: \"{synthesizer}\", interrupted-by: ears, audio-sink: caller.audio }}
 links: [ ears -> nowhere, caller.text -> mouth ]
 "
         ),
@@ -106,6 +117,7 @@ fn main() -> Result<()> {
     if arguments.only.is_empty() || arguments.only.iter().any(|one| !here.contains(one)) {
         build(&[
             "--package=duplex-runner",
+            "--package=duplex-worker",
             "--package=gst-plugin-duplextts",
             "--package=gst-plugin-duplexvad",
             "--package=gst-plugin-duplexasr",
@@ -131,13 +143,22 @@ fn main() -> Result<()> {
     let mut report = Report::default();
     let wanted = |subject| arguments.only.is_empty() || arguments.only.contains(&subject);
     if wanted(Subject::FirstAudio) {
-        for sessions in [1, 100] {
-            report.on_the_clock("first audio", sessions, |report| {
-                let (server, folder) = server("silero")?;
-                let measured = first_audio::measure(report, &server, sessions, arguments.trials);
-                clients.block_on(measured)?;
-                Ok(std::fs::remove_dir_all(folder)?)
-            })?;
+        // The tone engine has no element of its own: a worker speaks with it.
+        let worker = Worker::with(BENCH);
+        let tone = format!("grpctts uri={}", worker.uri());
+        for (voice, synthesizer) in [
+            ("a worker's tone engine", &*tone),
+            ("espeaktts", "espeaktts"),
+        ] {
+            for sessions in [1, 100] {
+                report.on_the_clock("first audio", sessions, |report| {
+                    let (server, folder) = server("silero", synthesizer)?;
+                    let trials = arguments.trials;
+                    let measured = first_audio::measure(report, &server, voice, sessions, trials);
+                    clients.block_on(measured)?;
+                    Ok(std::fs::remove_dir_all(folder)?)
+                })?;
+            }
         }
     }
     if wanted(Subject::Turns) {
@@ -161,20 +182,28 @@ fn main() -> Result<()> {
         })?;
     }
     if wanted(Subject::Answers) {
-        let (server, folder) = server("silero")?;
-        clients.block_on(answers::measure(&mut report, &server))?;
+        let (server, folder) = server("silero", "espeaktts")?;
+        clients.block_on(answers::measure(&mut report, &Arc::new(server)))?;
         std::fs::remove_dir_all(folder)?;
     }
     if wanted(Subject::Memory) {
-        let (server, folder) = server("silero")?;
+        let (server, folder) = server("silero", "espeaktts")?;
         clients.block_on(memory::measure(&mut report, &server))?;
         std::fs::remove_dir_all(folder)?;
     }
     if wanted(Subject::Conversations) {
-        for (engine, must, aim) in [("silero", 100, 200), ("earshot", 150, 300)] {
+        let engines = [("silero", 100, 200), ("earshot", 150, 300)];
+        let engines = engines.into_iter().filter(|(engine, ..)| {
+            arguments
+                .engine
+                .as_deref()
+                .is_none_or(|only| only == *engine)
+        });
+        for (engine, must, aim) in engines {
             report.on_the_clock("conversations", 100, |report| {
-                let (server, folder) = server(engine)?;
-                let found = conversations::search(&server, arguments.step_seconds);
+                let (server, folder) = server(engine, "espeaktts")?;
+                let (from, step) = (arguments.from, arguments.step_seconds);
+                let found = conversations::search(&server, from, step, arguments.seconds);
                 let found = clients.block_on(found)?;
                 conversations::tell(report, engine, must, aim, &found);
                 Ok(std::fs::remove_dir_all(folder)?)

@@ -18,7 +18,7 @@ use duplex_tests::{
     measure::{self, Percentiles},
     plugins,
     report::{self, Report, p99},
-    worker::Worker,
+    worker::{BENCH, Worker},
 };
 
 /// What can be measured.
@@ -62,27 +62,12 @@ fn program(name: &str) -> Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-/// More sessions than this machine can have, and a log that takes no time.
-const CONFIG: &str = "worker: { name: bench, capabilities: { max_concurrent_sessions: 100000 } }
-model_manager: { default_model_id: tone }
-logging: { level: WARNING }
-";
-
 /// Our worker, or the naive one.
 fn start(name: &str) -> Result<Worker> {
-    let mut command = Command::new(program(name)?);
-    if name != "duplex-worker" {
-        return Ok(Worker::of(command));
+    if name == "duplex-worker" {
+        return Ok(Worker::with(BENCH));
     }
-    let folder = plugins::temporary("worker-bench")?;
-    let config = folder.join("worker.yaml");
-    std::fs::write(&config, CONFIG)?;
-    command
-        .args(["--listen", "127.0.0.1:0", "--config"])
-        .arg(config);
-    let worker = Worker::of(command);
-    std::fs::remove_dir_all(folder)?;
-    Ok(worker)
+    Ok(Worker::of(Command::new(program(name)?)))
 }
 
 fn main() -> Result<()> {
