@@ -76,16 +76,37 @@ pub const MARGIN_AFTER_AEC: f32 = 14.0;
 /// belong to the speech.
 const SPEAKING_BONUS: f32 = 6.0;
 
-/// Level history by time: a ring of cells, each tagged with the time that it stands for.
+/// What was heard in one cell.
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    /// The time that it stands for, in cells.
+    slot: u64,
+    /// Mean square.
+    power: f64,
+    /// The same in dB: a cell is filled once or twice, and looked at some fifty times a second.
+    db: f32,
+}
+
+impl Cell {
+    fn empty(slot: u64) -> Self {
+        Self {
+            slot,
+            power: 0.0,
+            db: SILENT,
+        }
+    }
+}
+
+/// Level history by time: a ring of cells.
 #[derive(Debug, Clone)]
 struct Levels {
-    cells: Box<[(u64, f64)]>,
+    cells: Box<[Cell]>,
 }
 
 impl Levels {
     fn new() -> Self {
         Self {
-            cells: vec![(u64::MAX, 0.0); CELLS].into_boxed_slice(),
+            cells: vec![Cell::empty(u64::MAX); CELLS].into_boxed_slice(),
         }
     }
 
@@ -97,10 +118,13 @@ impl Levels {
             let slot = t / CELL;
             let stop = ((slot + 1) * CELL).min(end);
             let cell = &mut self.cells[slot as usize % CELLS];
-            if cell.0 != slot {
-                *cell = (slot, 0.0);
+            if cell.slot != slot {
+                *cell = Cell::empty(slot);
             }
-            cell.1 += power * (stop - t) as f64 / CELL as f64;
+            cell.power += power * (stop - t) as f64 / CELL as f64;
+            if cell.power > 1e-12 {
+                cell.db = (10.0 * cell.power.log10()) as f32;
+            }
             t = stop;
         }
     }
@@ -108,22 +132,18 @@ impl Levels {
     /// Mean square of a cell.
     fn power(&self, slot: u64) -> f64 {
         let cell = self.cells[slot as usize % CELLS];
-        if cell.0 == slot { cell.1 } else { 0.0 }
+        if cell.slot == slot { cell.power } else { 0.0 }
     }
 
     /// Level of a cell in dB.
     fn db(&self, slot: u64) -> f32 {
         let cell = self.cells[slot as usize % CELLS];
-        if cell.0 == slot && cell.1 > 1e-12 {
-            (10.0 * cell.1.log10()) as f32
-        } else {
-            SILENT
-        }
+        if cell.slot == slot { cell.db } else { SILENT }
     }
 
     /// Whether a cell was heard at all, if only as digital silence.
     fn known(&self, slot: u64) -> bool {
-        self.cells[slot as usize % CELLS].0 == slot
+        self.cells[slot as usize % CELLS].slot == slot
     }
 
     /// Loudest level of the cells `from..=to`.
@@ -133,7 +153,7 @@ impl Levels {
     }
 
     fn clear(&mut self) {
-        self.cells.fill((u64::MAX, 0.0));
+        self.cells.fill(Cell::empty(u64::MAX));
     }
 }
 
