@@ -166,6 +166,7 @@ fn socket(
         return webrtc::upgrade(upgrade, server, peer, permit);
     }
     upgrade
+        .read_buffer_size(websocket::READ)
         .max_message_size(websocket::LONGEST_READ)
         .max_frame_size(websocket::LONGEST_READ)
         .on_upgrade(move |socket| websocket::serve(socket, server, peer, permit, known))

@@ -36,7 +36,7 @@ use self::room::{BROWSER, Door};
 use super::admission::Permit;
 use super::server::{Peer, Server};
 use super::session::{Configure, INPUTS, Input, OUTPUTS, Output, Session};
-use super::websocket::protocol;
+use super::websocket::{READ, protocol};
 
 /// Longest message of a browser: a description of its media has some thousand bytes.
 const LONGEST: usize = 256 * 1024;
@@ -51,6 +51,7 @@ pub fn upgrade(
     permit: Permit,
 ) -> Response {
     upgrade
+        .read_buffer_size(READ)
         .max_message_size(LONGEST)
         .max_frame_size(LONGEST)
         .on_upgrade(move |socket| serve(socket, server, permit))

@@ -25,6 +25,9 @@ use super::session::{Code, INPUTS, Input, OUTPUTS, Output, Session};
 pub const LONGEST: usize = 1024 * 1024;
 /// What is read of a longer one, so that it can be refused in words.
 pub const LONGEST_READ: usize = 4 * LONGEST;
+/// What is read of a connection at a time. Each session keeps that much memory, which is cleared before each read; a
+/// message of sound fits, and a longer one comes in pieces.
+pub const READ: usize = 8 * 1024;
 /// How long a client without a token may take to send one.
 const UNKNOWN: Duration = Duration::from_secs(10);
 /// How long a client may take to answer that the connection is closed.
