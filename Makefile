@@ -204,18 +204,22 @@ lint-only:
 	    echo 'NOT CHECKED: licences and bans of dependencies (cargo install cargo-deny)'
 	fi
 
-bench: setup-test ## the tables of the README, with this machine's facts
+bench: setup-test ## the tables of the README, with this machine's facts; they are kept in out/bench.txt
 	@.ci/setup bench
-	$(CARGO) bench -p duplex-tests --bench mouth
-	$(CARGO) bench -p duplex-tests --bench worker
-	$(CARGO) bench -p duplex-tests --bench serve
-	# ONNX Runtime, to compare with: in a folder of its own, once.
-	python="$(TARGET)/onnxruntime/bin/python"
-	if ! "$$python" -c 'import numpy, onnxruntime' 2>/dev/null; then
-	    python3 -m venv "$(TARGET)/onnxruntime" && "$$python" -m pip install --quiet numpy onnxruntime \
-	        || echo 'NOT INSTALLED: numpy and onnxruntime (pip); the row of ONNX Runtime will be missing'
-	fi
-	PYTHON="$$python" $(CARGO) bench -p gst-plugin-duplexvad
+	mkdir -p out
+	{
+	    $(CARGO) bench -p duplex-tests --bench mouth
+	    $(CARGO) bench -p duplex-tests --bench worker
+	    $(CARGO) bench -p duplex-tests --bench serve
+	    # ONNX Runtime, to compare with: in a folder of its own, once.
+	    python="$(TARGET)/onnxruntime/bin/python"
+	    if ! "$$python" -c 'import numpy, onnxruntime' 2>/dev/null; then
+	        python3 -m venv "$(TARGET)/onnxruntime" && "$$python" -m pip install --quiet numpy onnxruntime \
+	            || echo 'NOT INSTALLED: numpy and onnxruntime (pip); the row of ONNX Runtime will be missing'
+	    fi
+	    PYTHON="$$python" $(CARGO) bench -p gst-plugin-duplexvad
+	} | tee out/bench.txt
+	echo 'these figures are in out/bench.txt'
 
 # Where things go: your own folders, or those of PREFIX as this system's GStreamer has them below its own prefix.
 define FOLDERS
