@@ -39,6 +39,7 @@ const TEXT: &str = "This is a text of some length that is said to whoever listen
 pub struct Found {
     sessions: usize,
     late: Percentiles,
+    late_of_earliest: Percentiles,
     /// Of the frames that were due.
     came: f64,
     /// Conversations that the server ended.
@@ -56,8 +57,9 @@ impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "late {} ms, {:.1} % of the frames, {} failed, server {:.2} cores",
+            "late {} ms ({} ms against the earliest frame), {:.1} % of the frames, {} failed, server {:.2} cores",
             self.late,
+            self.late_of_earliest,
             self.came * 100.0,
             self.failed,
             self.cores
@@ -72,22 +74,32 @@ fn noise() -> Vec<u8> {
     samples.flat_map(i16::to_le_bytes).collect()
 }
 
-/// How late the frames of an utterance were that came after `counts`, from when each came, less its place in it.
-///
-/// Late against the earliest so far, and not of all: a mouth that was stopped for a moment goes on in a frame of its
-/// own, of which a part is silence, and who plays it has that much more in store from there on.
-fn lateness(arrivals: &mut Vec<(Instant, f64)>, counts: Instant, late: &mut Vec<f64>) {
-    let mut earliest = f64::MAX;
-    for (came, at) in arrivals.drain(..) {
-        earliest = earliest.min(at);
-        if came >= counts {
-            late.push(at - earliest);
+/// How late frames were, in milliseconds.
+#[derive(Default)]
+struct Late {
+    /// Against the first frame of their utterance.
+    first: Vec<f64>,
+    /// Against the earliest so far: what is gained once, as the mouth builds up its lead, may not be lost again.
+    earliest: Vec<f64>,
+}
+
+impl Late {
+    /// Counts the frames of an utterance that came after `counts`, from when each came, less its place in it.
+    fn count(&mut self, arrivals: &mut Vec<(Instant, f64)>, counts: Instant) {
+        let first = arrivals.first().map_or(0.0, |(_, at)| *at);
+        let mut earliest = f64::MAX;
+        for (came, at) in arrivals.drain(..) {
+            earliest = earliest.min(at);
+            if came >= counts {
+                self.first.push((at - first).max(0.0));
+                self.earliest.push(at - earliest);
+            }
         }
     }
 }
 
 /// Holds one conversation until `stop`; how late each frame was that came after `counts`. `None` where the server ended it.
-async fn converse(client: Client, counts: Instant, stop: Arc<AtomicBool>) -> Option<Vec<f64>> {
+async fn converse(client: Client, counts: Instant, stop: Arc<AtomicBool>) -> Option<Late> {
     let (mut sink, mut stream) = client.socket.split();
     let (texts, mut wanted) = tokio::sync::mpsc::channel::<()>(4);
     let sending = tokio::spawn({
@@ -114,7 +126,7 @@ async fn converse(client: Client, counts: Instant, stop: Arc<AtomicBool>) -> Opt
     });
     let _ = texts.send(()).await;
     let _ = texts.send(()).await;
-    let mut late = Vec::new();
+    let mut late = Late::default();
     // When each frame of the utterance came, less its place in it.
     let mut arrivals: Vec<(Instant, f64)> = Vec::new();
     let began = Instant::now();
@@ -131,11 +143,11 @@ async fn converse(client: Client, counts: Instant, stop: Arc<AtomicBool>) -> Opt
         let now = Instant::now();
         arrivals.push((now, ms(now - began) - arrivals.len() as f64 * FRAME));
         if text.ends_with("\"is_final\":true}") {
-            lateness(&mut arrivals, counts, &mut late);
+            late.count(&mut arrivals, counts);
             let _ = texts.try_send(());
         }
     }
-    lateness(&mut arrivals, counts, &mut late);
+    late.count(&mut arrivals, counts);
     sending.abort();
     Some(late)
 }
@@ -159,18 +171,22 @@ async fn hold(server: &Server, sessions: usize, seconds: u64) -> Result<Found> {
     let cores = (process::cpu_seconds_of(server.pid()) - cpu) / began.elapsed().as_secs_f64();
     let due = sessions as f64 * ms(counts.elapsed()) / FRAME;
     stop.store(true, Ordering::Relaxed);
-    let (mut late, mut failed) = (Vec::new(), 0);
+    let (mut late, mut failed) = (Late::default(), 0);
     for client in running {
         match client.await? {
-            Some(of_one) => late.extend(of_one),
+            Some(of_one) => {
+                late.first.extend(of_one.first);
+                late.earliest.extend(of_one.earliest);
+            }
             None => failed += 1,
         }
     }
     server.expect("sessions_active", 0).await;
     let found = Found {
         sessions,
-        late: Percentiles::of(&late),
-        came: late.len() as f64 / due,
+        came: late.first.len() as f64 / due,
+        late: Percentiles::of(&late.first),
+        late_of_earliest: Percentiles::of(&late.earliest),
         failed,
         cores,
     };
