@@ -142,17 +142,17 @@ async fn tell(
     id: String,
 ) -> &'static str {
     channel.send(protocol::session_start(&id).to_string());
-    let mut sequence = 0;
     while let Some(output) = outputs.recv().await {
+        // Sound goes its own way.
+        let Some(mut message) = protocol::write(&output, &id) else {
+            continue;
+        };
         let at = match &output {
-            // It goes its own way.
-            Output::Audio(_) => continue,
             Output::Started(utterance) => playing.when(utterance, Duration::ZERO),
             Output::Word(word) => playing.when(&word.utterance, word.start),
             Output::Clear(_) => playing.silence(),
             _ => None,
         };
-        let mut message = protocol::write(&output, &id, &mut sequence);
         if let Some(rtp) = at {
             message["rtp"] = rtp.into();
         }

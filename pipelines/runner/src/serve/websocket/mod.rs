@@ -289,8 +289,14 @@ impl Writer {
                         if let Output::End(reason) = output {
                             return self.end(reason, close_code::NORMAL).await;
                         }
-                        let value = protocol::write(&output, &self.session, &mut sequence);
-                        Message::text(value.to_string())
+                        match (&output, protocol::write(&output, &self.session)) {
+                            (_, Some(value)) => Message::text(value.to_string()),
+                            (Output::Audio(frame), None) => {
+                                sequence += 1;
+                                Message::text(protocol::sound_of(frame, sequence))
+                            }
+                            (_, None) => continue,
+                        }
                     }
                     // There was no room for its last word.
                     None => return self.end("slow_client", close_code::POLICY).await,
@@ -328,17 +334,22 @@ impl Writer {
                 let sentence = "this server asks for a token: in the header `Authorization: Bearer TOKEN`, or in the \
                                 first message, {\"type\":\"configure\",\"token\":\"TOKEN\"}";
                 let error = Output::Error(Code::Unauthorized, sentence.into());
-                let value = protocol::write(&error, &self.session, &mut 0);
-                if self.send(Message::text(value.to_string())).await.is_ok() {
+                if self.tell(&error).await.is_ok() {
                     self.end("unauthorized", close_code::POLICY).await;
                 }
             }
         }
     }
 
+    async fn tell(&mut self, output: &Output) -> Result<(), ()> {
+        match protocol::write(output, &self.session) {
+            Some(value) => self.send(Message::text(value.to_string())).await,
+            None => Ok(()),
+        }
+    }
+
     async fn end(&mut self, reason: &'static str, code: u16) {
-        let value = protocol::write(&Output::End(reason), &self.session, &mut 0);
-        if self.send(Message::text(value.to_string())).await.is_ok() {
+        if self.tell(&Output::End(reason)).await.is_ok() {
             self.close(code, reason).await;
         }
     }

@@ -192,8 +192,9 @@ pub fn session_start(id: &str) -> Value {
     json!({"type": "session_start", "session_id": id})
 }
 
-/// Fifty of these a second are most of what a session writes: put together as text, without a tree of values.
-fn audio_of(frame: &Frame, sequence: u64) -> String {
+/// Writes a frame of sound, the `sequence`-th of its connection. Fifty of these a second are most of what a session writes: put
+/// together as text, without a tree of values.
+pub fn sound_of(frame: &Frame, sequence: u64) -> String {
     let (sound, rest) = (frame.pcm.len().div_ceil(3) * 4, 192 + frame.utterance.len());
     let mut text = String::with_capacity(sound + rest);
     text.push_str(r#"{"type":"audio","pcm":""#);
@@ -207,14 +208,11 @@ fn audio_of(frame: &Frame, sequence: u64) -> String {
     text
 }
 
-/// Writes a message; `sequence` counts the frames of the connection.
-pub fn write(output: &Output, session: &str, sequence: &mut u64) -> Value {
+/// Writes a message. `None` for sound, which [`sound_of`] writes.
+pub fn write(output: &Output, session: &str) -> Option<Value> {
     let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    match output {
-        Output::Audio(frame) => {
-            *sequence += 1;
-            return audio_of(frame, *sequence);
-        }
+    let message = match output {
+        Output::Audio(_) => return None,
         Output::Started(id) => {
             json!({"type": "utterance", "utterance_id": &**id, "state": "started"})
         }
@@ -252,7 +250,8 @@ pub fn write(output: &Output, session: &str, sequence: &mut u64) -> Value {
         Output::End(reason) => {
             json!({"type": "session_end", "session_id": session, "reason": reason})
         }
-    }
+    };
+    Some(message)
 }
 
 #[cfg(test)]
@@ -310,8 +309,7 @@ mod tests {
             position: Duration::ZERO,
             last: true,
         };
-        let mut sequence = 6;
-        let text = write(&Output::Audio(frame.clone()), "s", &mut sequence);
+        let text = sound_of(&frame, 7);
         let wanted = json!({
             "type": "audio",
             "pcm": STANDARD.encode(&frame.pcm),
@@ -321,7 +319,7 @@ mod tests {
             "utterance_id": "an \"id\"",
             "is_final": true,
         });
-        assert_eq!((text, sequence), (wanted.to_string(), 7));
+        assert_eq!(text, wanted.to_string());
     }
 
     #[test]
