@@ -5,5 +5,6 @@
 #![allow(clippy::print_stdout)] // a test tells what it skips
 
 mod growth;
+mod jitter;
 mod talk;
 mod ways;
