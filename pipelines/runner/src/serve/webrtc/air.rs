@@ -156,6 +156,14 @@ impl Air {
         };
         self.playing
             .follow(&exit, self.framer.clone(), self.happenings.clone());
+        let connections = self.connections.clone();
+        exit.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            if connections.sound() {
+                gst::PadProbeReturn::Ok
+            } else {
+                gst::PadProbeReturn::Drop
+            }
+        });
         let ghost = gst::GhostPad::builder_with_target(&entry)
             .map_err(failed)?
             .name("sink")

@@ -35,6 +35,12 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Made {
+    /// Nothing new is begun.
+    closed: bool,
+    /// webrtcsink has got sound, and tries its encoder with it.
+    sounded: bool,
+    /// It has tried it.
+    started: bool,
     /// Connections that webrtcsink was asked for, which it makes on a thread of its own.
     asked: usize,
     /// What it has made, each in a pipeline.
@@ -63,6 +69,19 @@ impl Connections {
         }
     }
 
+    /// Sound is about to reach webrtcsink; false where it is to be dropped.
+    pub fn sound(&self) -> bool {
+        let mut made = lock(&self.0.made);
+        made.sounded |= !made.closed;
+        made.sounded
+    }
+
+    /// webrtcsink knows what its encoder gives.
+    pub fn started(&self) {
+        lock(&self.0.made).started = true;
+        self.0.more.notify_all();
+    }
+
     /// A webrtcsink is about to be asked for a connection.
     pub fn asked(&self) {
         lock(&self.0.made).asked += 1;
@@ -85,8 +104,11 @@ impl Connections {
     pub fn settle(&self) {
         *lock(&self.0.over) = true;
         let until = Instant::now() + PATIENCE;
-        let unfinished = |made: &mut Made| made.answered < made.asked;
-        let waited = (self.0.more).wait_timeout_while(lock(&self.0.made), PATIENCE, unfinished);
+        let unfinished =
+            |made: &mut Made| made.answered < made.asked || (made.sounded && !made.started);
+        let mut made = lock(&self.0.made);
+        made.closed = true;
+        let waited = (self.0.more).wait_timeout_while(made, PATIENCE, unfinished);
         let made = waited.unwrap_or_else(PoisonError::into_inner).0;
         let (speaking, hearing) = (made.speaking.clone(), made.hearing.clone());
         drop(made);
@@ -102,9 +124,12 @@ impl Connections {
 
     /// The elements are in NULL: lets go of what they made. Blocks.
     pub fn release(&self) {
-        let Made {
-            speaking, hearing, ..
-        } = std::mem::take(&mut *lock(&self.0.made));
+        let mut made = lock(&self.0.made);
+        let (speaking, hearing) = (
+            std::mem::take(&mut made.speaking),
+            std::mem::take(&mut made.hearing),
+        );
+        drop(made);
         let until = Instant::now() + PATIENCE;
         for Connection { outermost, .. } in speaking.into_iter().chain(hearing) {
             // Whoever works on it holds it.

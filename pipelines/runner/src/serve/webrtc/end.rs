@@ -54,6 +54,9 @@ impl End {
 
         let (start, joining) = (door.clone(), end.clone());
         signaller.connect("start", false, move |_| {
+            if name == MOUTH {
+                joining.connections.started();
+            }
             start.join(joining.clone());
             let meta = Some(serde_json::json!({ "name": name }));
             let status = PeerStatus {
