@@ -20,8 +20,22 @@ pub enum Format {
     Json,
 }
 
-/// Starts the log. `verbosity` counts `-v`: 0 shows what went wrong, 1 warnings and progress, 2 details, 3 and more debugging.
-/// `GST_DEBUG` is heeded, too. To be called once, after `gst::init`.
+/// Categories of our elements, which never log what somebody says.
+const OURS: [&str; 9] = [
+    "vad*",
+    "ttssink*",
+    "ttsplayout*",
+    "espeaktts*",
+    "grpctts*",
+    "sphinxasr*",
+    "whisperasr*",
+    "chat*",
+    "duplex*",
+];
+
+/// Starts the log. `verbosity` counts `-v`: 0 shows what went wrong, 1 warnings and progress, 2 details, 3 and more debugging
+/// of our own elements, which holds no text of callers or answers. `GST_DEBUG` takes the place of all that: the debugging of
+/// GStreamer itself, which it alone can ask for, shows events and messages whole. To be called once, after `gst::init`.
 pub fn start(format: Format, verbosity: u8) {
     let level = match verbosity {
         0 => LevelFilter::WARN,
@@ -65,21 +79,19 @@ pub fn start_at(format: Format, level: LevelFilter, verbosity: u8) {
             // What an element cannot do arrives as a message on the bus, with a sentence.
             0 => gst::DebugLevel::None,
             1 => gst::DebugLevel::Warning,
-            2 => gst::DebugLevel::Info,
-            3 => gst::DebugLevel::Debug,
-            _ => gst::DebugLevel::Log,
+            // From Debug on pads, buses, queues, sinks and many others write out what passes through them, text included.
+            _ => gst::DebugLevel::Info,
         });
-        if verbosity == 0 {
+        let ours = match verbosity {
             // Warnings of our own elements are meant for users.
-            for category in [
-                "vad*",
-                "ttssink*",
-                "espeaktts*",
-                "sphinxasr*",
-                "whisperasr*",
-                "duplex*",
-            ] {
-                gst::log::set_threshold_for_name(category, gst::DebugLevel::Warning);
+            0 => Some(gst::DebugLevel::Warning),
+            1 | 2 => None,
+            3 => Some(gst::DebugLevel::Debug),
+            _ => Some(gst::DebugLevel::Log),
+        };
+        if let Some(level) = ours {
+            for category in OURS {
+                gst::log::set_threshold_for_name(category, level);
             }
         }
     }

@@ -129,8 +129,7 @@ fn pages_of_other_origins_are_refused() {
     });
 }
 
-/// Nothing that callers say, and no secret, is in the log, but for what `-vvv` shows to
-/// who looks for faults of elements.
+/// Nothing that callers say, and no secret, is in the log, even of what is wrong with it; see also [`crate::logs`].
 #[test]
 fn the_log_holds_no_words_of_callers() {
     let server = Server::with(

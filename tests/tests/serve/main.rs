@@ -12,5 +12,6 @@ mod ending;
 mod growth;
 mod limits;
 mod load;
+mod logs;
 mod old;
 mod pages;

@@ -34,7 +34,8 @@ const USAGE: u8 = 2;
   duplex launch-line pipelines/listen.yaml
   echo 'Good morning.' | duplex say")]
 struct Cli {
-    /// Log more: warnings, details (-vv), debugging (-vvv)
+    /// Log more: warnings, details (-vv), debugging of our elements (-vvv); none of it shows what is said. GST_DEBUG, set by
+    /// hand, does what it does everywhere: GStreamer's own debugging may show what callers say
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     /// How log lines are written to standard error

@@ -122,6 +122,22 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// What is to be done, without a word of the caller's: for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Abandon => "abandon",
+            Self::Commit => "commit",
+            Self::Dismiss => "dismiss",
+            Self::LikelyEnd { .. } => "likely end",
+            Self::Finish => "finish",
+            Self::Deliver => "deliver",
+            Self::Discard { .. } => "discard",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Decision {
     Open,

@@ -102,7 +102,8 @@ impl<L: Listener> Core<L> {
     ) -> bool {
         use gst::EventView;
 
-        gst::log!(self.cat, obj = pad, "{event:?}");
+        // Not what is in it: that may be what somebody said.
+        gst::log!(self.cat, obj = pad, "{:?}", event.type_());
         match event.view() {
             EventView::FlushStart(_) => {
                 self.flush_start(false);

@@ -610,7 +610,13 @@ impl<L: Listener> Core<L> {
         let mut actions = VecDeque::from(actions);
         let mut finished = None;
         while let Some(action) = actions.pop_front() {
-            gst::debug!(self.cat, obj = element, "{action:?} at {}", worker.now);
+            gst::debug!(
+                self.cat,
+                obj = element,
+                "{} at {}",
+                action.name(),
+                worker.now
+            );
             match action {
                 Action::Start { onset } => self.begin(element, worker, onset),
                 Action::Abandon => {

@@ -53,6 +53,21 @@ pub enum Notice {
     Error(String),
 }
 
+impl Notice {
+    /// What happened, without a word of what is spoken: for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started { .. } => "started",
+            Self::Word { .. } => "word",
+            Self::Finished { .. } => "finished",
+            Self::Paused(_) => "paused",
+            Self::Resumed(_) => "resumed",
+            Self::Interrupted(_) => "interrupted",
+            Self::Error(_) => "error",
+        }
+    }
+}
+
 /// Speech fell silent for now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Paused {

@@ -143,7 +143,8 @@ fn chain(playout: &Playout, buffer: &gst::BufferRef) -> Result<gst::FlowSuccess,
 fn sink_event(playout: &Playout, event: gst::Event) -> bool {
     use gst::EventView;
 
-    gst::log!(CAT, imp = playout, "{event:?}");
+    // Not what is in it: that may be what somebody said.
+    gst::log!(CAT, imp = playout, "{:?}", event.type_());
     match event.view() {
         EventView::FlushStart(_) => {
             let mut state = lock(&playout.state);
@@ -257,7 +258,8 @@ fn custom(playout: &Playout, event: gst::Event) -> bool {
         gst::warning!(
             CAT,
             imp = playout,
-            "{MAX_PASSING} events wait for a frame already: dropped {event:?}"
+            "{MAX_PASSING} events wait for a frame already: dropped {:?}",
+            event.type_()
         );
     }
     hurry(playout, state)
@@ -300,7 +302,8 @@ fn sink_query(playout: &Playout, pad: &gst::Pad, query: &mut gst::QueryRef) -> b
 fn src_event(playout: &Playout, event: gst::Event) -> bool {
     use gst::EventView;
 
-    gst::log!(CAT, imp = playout, "{event:?}");
+    // Not what is in it: that may be what somebody said.
+    gst::log!(CAT, imp = playout, "{:?}", event.type_());
     match event.view() {
         EventView::Latency(latency) => {
             playout.set_latency(latency.latency());

@@ -134,7 +134,7 @@ impl Playout {
         }
         let listener = lock(&self.listeners).notices.clone();
         for notice in notices.drain(..) {
-            gst::debug!(CAT, imp = self, "{notice:?}");
+            gst::debug!(CAT, imp = self, "{}", notice.name());
             if let Some(listener) = &listener {
                 listener(notice);
             }

@@ -140,7 +140,7 @@ fn nothing_of_a_stopped_utterance_leaves_after_its_fade() {
             "seed {seed}: {report:?}"
         );
         // Everything that was said is accounted for once.
-        let last = world.notices.last().map(|(_, n)| name(n));
+        let last = world.notices.last().map(|(_, n)| n.name());
         assert_eq!(last, Some("finished"), "seed {seed}");
     }
 }

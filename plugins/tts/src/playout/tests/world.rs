@@ -290,18 +290,6 @@ impl World {
     }
 
     pub fn names(&self) -> Vec<&'static str> {
-        self.notices.iter().map(|(_, n)| name(n)).collect()
-    }
-}
-
-pub fn name(notice: &Notice) -> &'static str {
-    match notice {
-        Notice::Started { .. } => "started",
-        Notice::Word { .. } => "word",
-        Notice::Finished { .. } => "finished",
-        Notice::Paused(_) => "paused",
-        Notice::Resumed(_) => "resumed",
-        Notice::Interrupted(_) => "interrupted",
-        Notice::Error(_) => "error",
+        self.notices.iter().map(|(_, n)| n.name()).collect()
     }
 }

@@ -127,7 +127,8 @@ impl TextQueue {
 
     pub(super) fn sink_event(&self, event: gst::Event) -> bool {
         use gst::EventView as V;
-        gst::log!(CAT, imp = self, "{event:?}");
+        // Not what is in it: that may be what somebody said.
+        gst::log!(CAT, imp = self, "{:?}", event.type_());
         match event.view() {
             V::FlushStart(_) => {
                 let mut state = self.state();
