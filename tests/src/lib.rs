@@ -6,7 +6,7 @@
 //! loudspeaker and a microphone ([`room`]), sound devices without hardware ([`pulse`]), the built
 //! plugins ([`plugins`]), a worker of them in a process of its own ([`worker`]), how a pipeline ends
 //! ([`ending`]), what a process uses ([`process`]), load for workers ([`load`]), figures ([`measure`]),
-//! the workspace ([`workspace`]) and the stacks
+//! the workspace ([`workspace`]), a TURN server ([`turn`]) and the stacks
 //! of a test that hangs ([`watchdog`]).
 
 // Tests and benches speak to the person who runs them.
@@ -36,6 +36,7 @@ pub mod speaking;
 pub mod spoken;
 pub mod standins;
 pub mod tonetts;
+pub mod turn;
 pub mod watchdog;
 pub mod worker;
 pub mod workspace;

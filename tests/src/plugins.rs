@@ -122,6 +122,17 @@ pub fn without_make(command: &mut Command) -> &mut Command {
     command
 }
 
+/// The address by which this machine calls others, where it has one. Nothing is sent.
+pub fn own_address() -> std::net::IpAddr {
+    let local = || {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+        // Of RFC 5737: nobody's.
+        socket.connect("198.51.100.1:9")?;
+        socket.local_addr()
+    };
+    local().map_or(std::net::Ipv4Addr::LOCALHOST.into(), |local| local.ip())
+}
+
 /// A new folder for this process alone, below the system's temporary one.
 pub fn temporary(what: &str) -> std::io::Result<PathBuf> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);

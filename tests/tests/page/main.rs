@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout)] // a test tells what it skips
 
 mod growth;
+mod ice;
 mod jitter;
 mod talk;
 mod ways;

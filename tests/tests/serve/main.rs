@@ -10,6 +10,7 @@ mod access;
 mod conversation;
 mod ending;
 mod growth;
+mod ice;
 mod limits;
 mod load;
 mod logs;
