@@ -3,10 +3,13 @@
 //! What is to be heard of somebody who listens to an agent: backchannels, the throat, things on the desk; and of somebody
 //! who takes the floor.
 //!
-//! Two sets without a voice or a recording in common: thresholds are looked for on [`known`] and told of [`held_out`]. No
-//! package of Debian has a recorded cough, so coughs are made ([`noise::cough`]).
+//! Three sets without a voice or a recording in common: thresholds are looked for on [`known`] and [`seen`], and told of
+//! [`held_out`]. Of the packages looked at, one has recorded coughs, five of them, so most coughs are made ([`noise::cough`]).
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use gst::prelude::*;
@@ -27,7 +30,7 @@ pub enum Kind {
     Spoken,
     /// A throat without a word, recorded.
     Throat,
-    /// A cough, made.
+    /// A cough, made or recorded.
     Cough,
     /// A thing, recorded or made.
     Thing,
@@ -42,7 +45,7 @@ impl Kind {
             Self::Recorded => "recorded backchannels",
             Self::Spoken => "synthesized backchannels",
             Self::Throat => "recorded throats",
-            Self::Cough => "made coughs",
+            Self::Cough => "coughs",
             Self::Thing => "things",
             Self::Sentence => "sentences",
         }
@@ -92,7 +95,8 @@ pub fn spoken(text: &str, voice: &str) -> Vec<f32> {
     signal::resample(&samples, 22_050, RATE)
 }
 
-const BACKCHANNELS: [&str; 6] = ["uh-huh", "mm-hmm", "yeah", "okay", "I see", "right"];
+// A synthesizer spells what has no vowels: "mhm" would be three letters, and "um-hum" is nearest to what is meant.
+const BACKCHANNELS: [&str; 6] = ["uh-huh", "um-hum", "yeah", "okay", "I see", "right"];
 
 /// What thresholds are looked for on: four voices, coughs, murmurs of alsa-utils, and its noise.
 pub fn known() -> Result<Vec<Sound>> {
@@ -120,45 +124,32 @@ pub fn known() -> Result<Vec<Sound>> {
     Ok(sounds)
 }
 
-/// Packages that have what [`held_out`] uses, each optional.
-pub const PACKAGES: [&str; 6] = [
+/// Packages that have what [`seen`] and [`held_out`] use, each optional.
+pub const PACKAGES: [&str; 8] = [
     "asterisk-core-sounds-en-wav",
     "asterisk-core-sounds-fr-wav",
     "asterisk-core-sounds-it-wav",
+    "asterisk-core-sounds-ru-wav",
+    "hedgewars-data",
     "teeworlds-data",
     "sound-theme-freedesktop",
     "sound-icons",
 ];
 
-/// What is told of: other voices, other coughs, and what packages have recorded: letters that sound as "ah", "eh" and "oh" do,
-/// throats of a game, things of desktops. What is not installed is missing, and is said aloud.
-pub fn held_out() -> Result<Vec<Sound>> {
-    let mut sounds = Vec::new();
-    for voice in ["en-us+f2", "en-us+m3", "en-gb-x-rp+f4", "en-gb-scotland"] {
-        for text in [
-            "uh-huh", "mm-hmm", "mhm", "yeah", "okay", "I see", "right", "sure",
-        ] {
-            let what = format!("{text} ({voice})");
-            sounds.push(Sound::new(Kind::Spoken, what, spoken(text, voice)));
-        }
-    }
-    let mut random = Random::new(1117);
-    for n in 0..12 {
-        // One, or two in a row.
-        let mut cough = noise::cough(0.4, &mut random);
-        if n % 3 == 2 {
-            let pause = (random.between(0.08, 0.16) * f64::from(RATE)) as usize;
-            cough.resize(cough.len() + pause, 0.0);
-            cough.extend(noise::cough(0.35, &mut random));
-        }
-        sounds.push(Sound::new(Kind::Cough, format!("cough {n}"), cough));
-    }
-    for (kind, folder, names) in [
+/// A folder of recordings, and how the names of those wanted begin.
+type Folder = (Kind, &'static str, &'static [&'static str]);
+
+/// What was once held out and has been looked at since: it goes with [`known`]. Four other voices, other coughs, letters that sound
+/// as "ah", "eh" and "oh" do, throats of a game, things of desktops.
+pub fn seen() -> Result<Vec<Sound>> {
+    let voices = ["en-us+f2", "en-us+m3", "en-gb-x-rp+f4", "en-gb-scotland"];
+    let mut sounds = made(&voices, 1117);
+    sounds.extend(recorded(&[
         // French and Italian letters, and the English ones, of three people.
         (
             Kind::Recorded,
             "/usr/share/asterisk/sounds/fr_CA_f_June/letters",
-            &["a", "e", "o"][..],
+            &["a", "e", "o"],
         ),
         (
             Kind::Recorded,
@@ -199,7 +190,94 @@ pub fn held_out() -> Result<Vec<Sound>> {
                 "prompt",
             ],
         ),
+    ])?);
+    Ok(sounds)
+}
+
+/// Where hedgewars-data has what its hedgehogs say.
+const HEDGEWARS: &str = "/usr/share/games/hedgewars/Data/Sounds";
+
+/// What is told of: other voices, other coughs, and what other people have recorded: "hmm" of ten, coughs of five, a cry of
+/// each, Russian letters that sound as "ah", "eh" and "oh" do; and things. What is not installed is missing, and is said
+/// aloud.
+pub fn held_out() -> Result<Vec<Sound>> {
+    let mut sounds = made(&FRESH, 2129);
+    sounds.extend(recorded(&[
+        (
+            Kind::Recorded,
+            "/usr/share/asterisk/sounds/ru_RU_f_IvrvoiceRU/letters",
+            &["a", "e", "o"],
+        ),
+        (
+            Kind::Thing,
+            HEDGEWARS,
+            &[
+                "baseballbat",
+                "Droplet1",
+                "egg",
+                "hammer",
+                "knife_impact",
+                "shotgunreload",
+                "shutterclick",
+                "splash",
+                "steps",
+                "switchhog",
+                "whipcrack",
+            ],
+        ),
+    ])?);
+    let mut people: Vec<PathBuf> = std::fs::read_dir(format!("{HEDGEWARS}/voices"))
+        .map(|entries| {
+            entries
+                .filter_map(|entry| Some(entry.ok()?.path()))
+                .collect()
+        })
+        .unwrap_or_default();
+    people.sort();
+    // Some share a recording.
+    let mut had = BTreeSet::new();
+    for (kind, name) in [
+        (Kind::Recorded, "Hmm.ogg"),
+        (Kind::Cough, "PoisonCough.ogg"),
+        (Kind::Throat, "Ooff1.ogg"),
     ] {
+        for path in people.iter().map(|person| person.join(name)) {
+            if path.exists() && had.insert(std::fs::read(&path)?) {
+                sounds.push(recording(kind, &path, 0)?);
+            }
+        }
+    }
+    Ok(sounds)
+}
+
+/// Backchannels of these voices, and twelve coughs.
+fn made(voices: &[&str], seed: u64) -> Vec<Sound> {
+    let mut sounds = Vec::new();
+    for voice in voices {
+        for text in [
+            "uh-huh", "um-hum", "hmm", "yeah", "okay", "I see", "right", "sure",
+        ] {
+            let what = format!("{text} ({voice})");
+            sounds.push(Sound::new(Kind::Spoken, what, spoken(text, voice)));
+        }
+    }
+    let mut random = Random::new(seed);
+    for n in 0..12 {
+        // One, or two in a row.
+        let mut cough = noise::cough(0.4, &mut random);
+        if n % 3 == 2 {
+            let pause = (random.between(0.08, 0.16) * f64::from(RATE)) as usize;
+            cough.resize(cough.len() + pause, 0.0);
+            cough.extend(noise::cough(0.35, &mut random));
+        }
+        sounds.push(Sound::new(Kind::Cough, format!("cough {n}"), cough));
+    }
+    sounds
+}
+
+fn recorded(folders: &[Folder]) -> Result<Vec<Sound>> {
+    let mut sounds = Vec::new();
+    for (kind, folder, names) in folders {
         let found = files(folder, names);
         if found.is_empty() {
             println!(
@@ -208,29 +286,43 @@ pub fn held_out() -> Result<Vec<Sound>> {
             );
         }
         for path in found {
-            let (samples, rate) = decoded(&path)?;
-            let samples = signal::resample(&samples, rate, RATE);
-            // What is long is no noise that passes.
-            let samples = trimmed(&samples);
-            let length = samples.len().min(RATE as usize * 12 / 10);
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            let place = path
-                .parent()
-                .and_then(|p| p.parent())
-                .and_then(Path::file_name);
-            let place = place.unwrap_or_default().to_string_lossy();
-            let what = format!("{name} ({place})");
-            sounds.push(Sound::new(kind, what, samples[..length].to_vec()));
+            sounds.push(recording(*kind, &path, 1)?);
         }
     }
     Ok(sounds)
 }
 
+/// A recording without the silence around it, named by its file and the folder that is so far up.
+fn recording(kind: Kind, path: &Path, up: usize) -> Result<Sound> {
+    let (samples, rate) = decoded(path)?;
+    let samples = trimmed(&signal::resample(&samples, rate, RATE));
+    // What is long is no noise that passes.
+    let length = samples.len().min(RATE as usize * 12 / 10);
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let place = path.ancestors().nth(1 + up).and_then(Path::file_name);
+    let place = place.unwrap_or_default().to_string_lossy();
+    let what = format!("{name} ({place})");
+    Ok(Sound::new(kind, what, samples[..length].to_vec()))
+}
+
+/// The voices that are told of.
+const FRESH: [&str; 4] = ["en-us+f1", "en-us+m1", "en-gb+f5", "en-gb-x-gbcwmd+m7"];
+
 /// Sentences that take the floor: those of conversation.gram in voices that nothing was set on, and prompts that it does
 /// not have.
-pub fn sentences() -> Result<Vec<Sound>> {
+pub fn sentences() -> Vec<Sound> {
+    demands(&FRESH[..3], 1)
+}
+
+/// The same of voices and prompts that were looked at.
+pub fn seen_sentences() -> Vec<Sound> {
+    demands(&["en-us+f2", "en-us+m3", "en-gb-x-rp+f4"], 0)
+}
+
+/// Every second prompt, from this one on.
+fn demands(voices: &[&str], from: usize) -> Vec<Sound> {
     let mut sounds = Vec::new();
-    for voice in ["en-us+f2", "en-us+m3", "en-gb-x-rp+f4"] {
+    for voice in voices {
         for text in [
             "stop",
             "wait a moment",
@@ -245,12 +337,13 @@ pub fn sentences() -> Result<Vec<Sound>> {
             sounds.push(Sound::new(Kind::Sentence, what, spoken(text, voice)));
         }
     }
-    for recording in recordings::prompts(16).unwrap_or_default() {
+    let prompts = recordings::prompts(32).unwrap_or_default();
+    for recording in prompts.iter().skip(from).step_by(2) {
         let what = format!("prompt {}", recording.name);
         let speech = recording.speech().to_vec();
         sounds.push(Sound::new(Kind::Sentence, what, speech));
     }
-    Ok(sounds)
+    sounds
 }
 
 /// The files of a folder whose name begins so, in their order.

@@ -53,6 +53,8 @@ pub struct Outcome {
     pub interrupted: Option<Duration>,
     /// The longest silence: from the last sample of speech before the agent paused to the first after it went on.
     pub silence: Duration,
+    /// The longest that was added: silence without what the story itself has of it at that place.
+    pub added: Duration,
     /// The part of that for which it was paused.
     pub paused: Duration,
 }
@@ -198,14 +200,24 @@ impl Recording {
     /// From the last sound before a time to the first after another.
     fn silence(&self, since: u64, until: u64) -> Duration {
         let (since, until) = (self.at(since), self.at(until));
+        self.silence_between(since, until, until.saturating_sub(since))
+    }
+
+    /// The silence before one sample, that after another, and so many samples more.
+    fn silence_between(&self, since: usize, until: usize, more: usize) -> Duration {
         let second = OUT_RATE as usize;
-        let from = since.saturating_sub(2 * second);
-        let before = &self.samples[from..since];
+        let before = &self.samples[since.saturating_sub(2 * second)..since];
         let last = signal::last_audible(before, OUT_RATE, SILENT).unwrap_or(0);
         let after = &self.samples[until..(until + 2 * second).min(self.samples.len())];
         let first = signal::first_audible(after, OUT_RATE, SILENT).unwrap_or(after.len());
-        let samples = (until + first).saturating_sub(from + last);
+        let samples = before.len() - last + more + first;
         Duration::from_secs_f64(samples as f64 / f64::from(OUT_RATE))
+    }
+
+    /// The silence that the undisturbed story has where it was cut: what left up to `cut`, and what left from `on` without
+    /// the `again` of it that had been heard before, put together.
+    fn own_silence(&self, cut: u64, on: u64, again: u64) -> Duration {
+        self.silence_between(self.at(cut), self.at(on.saturating_add(again)), 0)
     }
 
     /// Whether what was cut is heard again: `length` of it that ended at `cut`, from `again` on.
@@ -453,7 +465,8 @@ fn follow(
     let recording = Recording::new(&frames);
     for one in stretches {
         let time = |structure: &gst::Structure, name: &str| structure.get::<u64>(name).unwrap_or(0);
-        let (mut silence, mut paused) = (Duration::ZERO, Duration::ZERO);
+        let (mut silence, mut added) = (Duration::ZERO, Duration::ZERO);
+        let mut paused = Duration::ZERO;
         for (pause, resumed) in &one.pauses {
             let (left, on) = (time(pause, "sounds-until"), time(resumed, "running-time"));
             let (cut, from) = (time(pause, "position"), time(resumed, "position"));
@@ -464,7 +477,10 @@ fn follow(
                 let again = recording.repeats(left.saturating_sub(fade), on, cut - from);
                 found.joined.0 += usize::from(again);
             }
-            silence = silence.max(recording.silence(left, on));
+            let whole = recording.silence(left, on);
+            let own = recording.own_silence(left, on, cut.saturating_sub(from));
+            silence = silence.max(whole);
+            added = added.max(whole.saturating_sub(own));
             paused = paused.max(Duration::from_nanos(on.saturating_sub(left)));
         }
         let sound = &sounds[one.n];
@@ -474,6 +490,7 @@ fn follow(
             interrupted: (one.interrupted)
                 .map(|at| Duration::from_nanos(at.saturating_sub(one.began))),
             silence,
+            added,
             paused,
         });
     }
@@ -541,5 +558,24 @@ mod tests {
         assert!(!sound(&rest).repeats(ms(400), ms(700), ms(200)));
         let silence = sound(&cut).silence(ms(400), ms(700)).as_millis();
         assert!((295..=305).contains(&silence), "{silence}");
+        // In the middle of a word the story is not silent.
+        let own = sound(&cut).own_silence(ms(400), ms(700), ms(200));
+        assert!(own.as_millis() < 5, "{own:?}");
+    }
+
+    #[test]
+    fn a_pause_of_the_story_is_its_own() {
+        let mut random = Random::new(2);
+        let mut word = |ms: usize| -> Vec<f32> {
+            (0..ms * 22).map(|_| 0.2 * random.normal() as f32).collect()
+        };
+        // 100 ms of its pause, 300 ms of waiting, 150 ms that remain of its pause.
+        let quiet = |ms: usize| vec![0.0; ms * 22];
+        let samples = [word(500), quiet(100), quiet(300), quiet(150), word(500)].concat();
+        let sound = Recording { from: 0, samples };
+        let at = |ms: u64| ms * 22 * 1_000_000_000 / u64::from(OUT_RATE);
+        let close = |found: Duration, ms: u64| found.as_millis().abs_diff(u128::from(ms)) < 5;
+        assert!(close(sound.own_silence(at(600), at(900), 0), 250));
+        assert!(close(sound.silence(at(600), at(900)), 550));
     }
 }
