@@ -87,6 +87,9 @@ pub struct Hypothesis {
     pub language: Option<String>,
     /// Whether the phrase may end here.
     pub phrase: Phrase,
+    /// Where the last sound of a voice ended, of words or not, from the first sample that the turn was fed with; `None` where
+    /// the engine does not know, or heard none.
+    pub voiced: Option<Duration>,
 }
 
 /// Recognises one turn at a time. Shared by the elements that use the same configuration.

@@ -12,6 +12,9 @@
 //!   on), anything else commits (the agent stops). A dismissed turn that goes on with other words commits after all.
 //!   Partial results change their mind, so words count once two in a row agree on what they come to, or four where they are
 //!   so few that they may become a backchannel. A speech that ends without a word was a noise, and is dismissed.
+//!   Results of which the engine is unsure count for nothing, whichever words they have: a mouth that waits for no word stops
+//!   by itself after a while. A burst of sound that was short, and that the engine makes nothing of, is dismissed as soon as it
+//!   is over, and is no turn.
 //! - A turn of backchannels over the agent's speech is none. While the agent is silent they are an answer.
 
 use crate::{
@@ -33,6 +36,17 @@ const AGREE: u32 = 2;
 const AGREE_ON_FEW: u32 = 4;
 /// Words that no backchannel has.
 const MANY: usize = 3;
+/// How sure words must be to take the turn, and how sure a backchannel to let the agent go on, where the engine tells.
+const SURE: f64 = 0.35;
+const SURE_BACKCHANNEL: f64 = 0.2;
+/// Sound that is shorter, and of which nothing is sure, is no turn.
+const BRIEF: Nanos = 600_000_000;
+/// It is over where it was silent for so long.
+const OVER: Nanos = 100_000_000;
+/// A backchannel that sure needs no second result.
+const PLAIN: f64 = 0.5;
+/// What may be the beginning of another word is not plain.
+const PLAIN_AFTER: Nanos = 180_000_000;
 
 /// What the policy goes by. May change at any time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +60,7 @@ pub struct Config {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Input<'a> {
     /// Somebody may speak since `onset`; [`Input::SpeechStarted`] or [`Input::SpeechCancelled`] follows. Ears that say
     /// nothing of it are as good, but slower.
@@ -78,12 +92,20 @@ pub enum Input<'a> {
         phrase: Phrase,
         /// Where the last of them ended, if the engine tells.
         heard_until: Option<Nanos>,
+        /// Where the last sound of a voice ended, of words or not, if the engine tells.
+        voiced_until: Option<Nanos>,
+        /// How sure they are, 0 to 1, if the engine tells.
+        confidence: Option<f64>,
     },
     /// The answer to [`Action::Finish`].
     Final {
         /// The words.
         text: &'a str,
+        /// How sure they are, 0 to 1, if the engine tells.
+        confidence: Option<f64>,
     },
+    /// The agent was stopped, by whomever. A caller whom he has made room for is answered.
+    Interrupted,
     /// The engine has given the turn up.
     Failed,
     /// A flush, or a stop: forget it all.
@@ -161,6 +183,12 @@ struct Turn {
     /// What partial results came to, and how many in a row.
     kind: Kind,
     agreed: u32,
+    /// The engine stands by the latest of them.
+    sure: bool,
+    /// So many in a row were of words, sure or not.
+    words: u32,
+    /// It was dismissed as a burst that ended there: what is found out about it afterwards is not to be believed.
+    over: Option<Nanos>,
     /// For which words the end was called likely.
     likely: String,
     finishing: bool,
@@ -245,6 +273,9 @@ impl TurnTaking {
             phrase: Phrase::Unknown,
             kind: Kind::Nothing,
             agreed: 0,
+            sure: false,
+            words: 0,
+            over: None,
             likely: String::new(),
             finishing: false,
         });
@@ -288,7 +319,7 @@ impl TurnTaking {
                     return actions;
                 };
                 turn.ended = Some(end);
-                let kind = self.config.backchannels.judge(&turn.text);
+                let kind = turn.meant(self.config.backchannels.judge(&turn.text), end);
                 settle(turn, kind, &mut actions);
                 let wanted = wanted(turn, kind);
                 if wanted && turn.likely != turn.text {
@@ -307,6 +338,8 @@ impl TurnTaking {
                 text,
                 phrase,
                 heard_until,
+                voiced_until,
+                confidence,
             } => {
                 let Some(turn) = self.turn.as_mut().filter(|turn| !turn.finishing) else {
                     return actions;
@@ -314,21 +347,50 @@ impl TurnTaking {
                 text.clone_into(&mut turn.text);
                 turn.phrase = phrase;
                 let kind = self.config.backchannels.judge(text);
-                turn.agreed = if kind == turn.kind {
-                    turn.agreed + 1
-                } else {
-                    1
+                turn.over = (turn.over)
+                    .filter(|over| voiced_until.is_none_or(|until| until <= *over + OVER));
+                let many = backchannel::words(text).len() >= MANY;
+                // The beginning of a phrase may be anything, and so may what was found in silence.
+                let half = phrase == Phrase::Open && !many && confidence.is_some();
+                turn.sure = sure(kind, confidence) && !half && turn.over.is_none();
+                turn.agreed = match (turn.sure, kind == turn.kind) {
+                    (false, _) => 0,
+                    (true, true) => turn.agreed + 1,
+                    (true, false) => 1,
                 };
                 turn.kind = kind;
+                turn.words = if kind == Kind::Words {
+                    turn.words + 1
+                } else {
+                    0
+                };
                 // Where the agent goes on already, somebody does wait.
-                let few = turn.decision == Decision::Open && backchannel::words(text).len() < MANY;
+                let few = turn.decision == Decision::Open && !many;
+                let plain = now.saturating_sub(turn.onset) >= PLAIN_AFTER
+                    && confidence.is_some_and(|confidence| confidence >= PLAIN);
                 let clear = match kind {
                     Kind::Words if few => turn.agreed >= AGREE_ON_FEW,
+                    Kind::Backchannel if plain => turn.sure,
                     Kind::Words | Kind::Backchannel => turn.agreed >= AGREE,
                     Kind::Nothing | Kind::Beginning => false,
                 };
                 if clear {
                     settle(turn, kind, &mut actions);
+                }
+                if let Some(until) = voiced_until.filter(|_| turn.over_agent) {
+                    if !turn.is_brief(until) {
+                        // What began as a backchannel and went on is something else, also where nobody knows what.
+                        if turn.decision == Decision::Dismissed && turn.words >= AGREE {
+                            settle(turn, Kind::Words, &mut actions);
+                        }
+                    } else if now.saturating_sub(until) >= OVER
+                        && turn.decision == Decision::Open
+                        && (!turn.sure || phrase == Phrase::Open)
+                    {
+                        turn.over = Some(until);
+                        turn.sure = false;
+                        settle(turn, Kind::Nothing, &mut actions);
+                    }
                 }
                 let silent = heard_until.is_some_and(|until| now.saturating_sub(until) >= LIKELY);
                 let wanted = wanted(turn, kind);
@@ -339,11 +401,13 @@ impl TurnTaking {
                     });
                 }
             }
-            Input::Final { text } => {
+            Input::Final { text, confidence } => {
                 let Some(mut turn) = self.turn.take() else {
                     return actions;
                 };
                 let kind = self.config.backchannels.judge(text);
+                turn.sure = sure(kind, confidence) && turn.over.is_none();
+                let kind = turn.meant(kind, turn.ended.unwrap_or(now));
                 settle(&mut turn, kind, &mut actions);
                 actions.push(match kind {
                     Kind::Nothing => Action::Discard { backchannel: false },
@@ -364,6 +428,11 @@ impl TurnTaking {
                             over_agent,
                         },
                     ));
+                }
+            }
+            Input::Interrupted => {
+                if let Some(turn) = self.turn.as_mut().filter(|turn| turn.over_agent) {
+                    turn.decision = Decision::Committed;
                 }
             }
             Input::Failed => {
@@ -387,6 +456,35 @@ impl TurnTaking {
         }
         actions
     }
+}
+
+impl Turn {
+    /// Whether it is too short up to `end` to be believed without words.
+    fn is_brief(&self, end: Nanos) -> bool {
+        end.saturating_sub(self.onset) < BRIEF
+    }
+
+    /// What its words come to, if it ends there: over the agent's speech words that are not sure are none where the sound
+    /// was short and the agent was told so, and no backchannel where it was long.
+    fn meant(&self, kind: Kind, end: Nanos) -> Kind {
+        match kind {
+            Kind::Nothing => kind,
+            _ if self.sure || !self.over_agent => kind,
+            Kind::Backchannel if self.decision == Decision::Dismissed => kind,
+            _ if self.is_brief(end) && self.decision != Decision::Committed => Kind::Nothing,
+            _ => Kind::Words,
+        }
+    }
+}
+
+/// Whether the engine stands by such words.
+fn sure(kind: Kind, confidence: Option<f64>) -> bool {
+    let least = match kind {
+        Kind::Nothing => return false,
+        Kind::Backchannel => SURE_BACKCHANNEL,
+        Kind::Beginning | Kind::Words => SURE,
+    };
+    confidence.is_none_or(|confidence| confidence >= least)
 }
 
 /// Whether a turn of such words would be handed on.

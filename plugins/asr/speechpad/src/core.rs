@@ -91,6 +91,8 @@ pub struct Core<L> {
     pub(crate) changed: Condvar,
     /// Settings changed that the task has not looked at: any, and those that make another engine.
     pub(crate) dirty: AtomicBool,
+    /// The mouth told that it was interrupted; the task takes note of it.
+    pub(crate) interrupted: AtomicBool,
     pub(crate) reload: AtomicBool,
 }
 
@@ -167,6 +169,7 @@ impl<L: Listener> Core<L> {
             }),
             changed: Condvar::new(),
             dirty: AtomicBool::new(true),
+            interrupted: AtomicBool::new(false),
             reload: AtomicBool::new(false),
         }
     }

@@ -10,6 +10,8 @@ pub(crate) const CANCELLED_SPEECH: &str = "voice/cancelled-speech";
 /// From the ears, serialized: confirmed speech has begun, or is over.
 pub(crate) const START_OF_SPEECH: &str = "voice/start-of-speech";
 pub(crate) const END_OF_SPEECH: &str = "voice/end-of-speech";
+/// From the mouth, upstream: it was interrupted.
+pub(crate) const INTERRUPTED: &str = "voice/interrupted";
 
 /// The running time of such an event.
 pub(crate) fn running_time(structure: &gst::StructureRef) -> Option<turn::Nanos> {

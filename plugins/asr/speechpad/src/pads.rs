@@ -2,10 +2,13 @@
 
 //! The pads themselves: how they lead to [`Core`], their activation and their queries.
 
+use std::sync::atomic::Ordering;
+
 use gst::{prelude::*, subclass::prelude::*};
 
 use crate::{
     core::{Core, Host, Listener},
+    events,
     worker::Worker,
 };
 
@@ -42,6 +45,19 @@ pub(crate) fn src_pad<T: Host>(template: &gst::PadTemplate) -> gst::Pad {
                 parent,
                 || Err(gst::loggable_error!(gst::CAT_DEFAULT, "panicked")),
                 |imp| activate(imp, mode, active),
+            )
+        })
+        .event_function(|pad, parent, event| {
+            T::catch_panic_pad_function(
+                parent,
+                || false,
+                |imp| {
+                    if event.has_name(events::INTERRUPTED) {
+                        imp.core().interrupted.store(true, Ordering::Release);
+                    }
+                    let element = imp.obj();
+                    gst::Pad::event_default(pad, Some(element.upcast_ref::<gst::Element>()), event)
+                },
             )
         })
         .query_function(|pad, parent, query| {

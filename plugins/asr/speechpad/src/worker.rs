@@ -223,6 +223,9 @@ impl<L: Listener> Core<L> {
                 .policy
                 .configure(settings.turn_taking(&worker.language));
         }
+        if self.interrupted.swap(false, Ordering::AcqRel) {
+            worker.policy.input(worker.now, &Input::Interrupted);
+        }
         if let Some(item) = item {
             self.item(element, worker, item);
             worker.pace.heard(worker.now);
@@ -592,6 +595,8 @@ impl<L: Listener> Core<L> {
             text: &hypothesis.text,
             phrase: hypothesis.phrase,
             heard_until: hypothesis.words.last().map(|word| end(word.end)),
+            voiced_until: hypothesis.voiced.map(end),
+            confidence: hypothesis.confidence,
         };
         let actions = worker.policy.input(worker.now, &input);
         self.act(element, worker, actions);
@@ -633,6 +638,7 @@ impl<L: Listener> Core<L> {
                     let input = match &finished {
                         Some(finished) => Input::Final {
                             text: &finished.hypothesis.text,
+                            confidence: finished.hypothesis.confidence,
                         },
                         None => Input::Failed,
                     };

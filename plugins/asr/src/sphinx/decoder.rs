@@ -263,6 +263,19 @@ impl Decoder {
         words
     }
 
+    /// Where the last phone that is no silence and no noise ended; `None` where there was none.
+    pub fn voiced(&mut self) -> Option<Duration> {
+        let mut voiced = None;
+        if self.has_hypothesis() {
+            self.segments(|entry, (_, last), _, _| {
+                if entry != "SIL" && word(entry).is_some() {
+                    voiced = Some(FRAME * u32::try_from(last.max(0) + 1).unwrap_or(0));
+                }
+            });
+        }
+        voiced
+    }
+
     /// How well what was found fits; `None` where nothing was.
     pub fn fit(&mut self) -> Option<Fit> {
         if !self.has_hypothesis() {

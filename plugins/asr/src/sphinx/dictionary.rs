@@ -13,12 +13,24 @@ use std::{
 use duplex_recognition::Error;
 
 /// Words that listeners say and the dictionary lacks, or has in one way only, in its phones.
-const SOUNDS: [(&str, &[&str]); 6] = [
-    ("mm-hmm", &["M HH M", "AH M HH AH M"]),
+const SOUNDS: [(&str, &[&str]); 9] = [
+    (
+        "mm-hmm",
+        &[
+            "M HH M",
+            "AH M HH AH M",
+            "M HH AH M",
+            "IH M HH IH M",
+            "AH HH AH M",
+        ],
+    ),
     ("mhm", &["M HH M"]),
-    ("uh-huh", &["AH HH AH", "AH HH AH NG"]),
-    ("hmm", &["HH AH M"]),
+    ("uh-huh", &["AH HH AH", "AH HH AH NG", "AH HH AA"]),
+    ("hmm", &["HH AH M", "HH IH M", "HH UH M"]),
     ("mm", &["AH M"]),
+    ("okay", &["OW K EY", "AH K EY", "M K EY"]),
+    ("sure", &["SH UH R", "SH ER", "SH AO R"]),
+    ("yeah", &["Y AE", "Y EH", "Y EH AH"]),
     ("yep", &["Y EH P"]),
 ];
 

@@ -363,6 +363,7 @@ impl SphinxTurn {
             Some(grammar) => grammar.phrase(&text),
             None => Phrase::Unknown,
         };
+        let voiced = (self.decoders()?.phones.as_mut()).and_then(Decoder::voiced);
         let backchannel =
             self.backchannels.judge(&text) == duplex_recognition::backchannel::Kind::Backchannel;
         Ok(Hypothesis {
@@ -373,6 +374,7 @@ impl SphinxTurn {
             },
             text,
             words,
+            voiced,
             confidence,
             language: Some(self.lease.configuration.language.clone()),
         })
@@ -396,7 +398,8 @@ impl Turn for SphinxTurn {
     }
 
     fn partial(&mut self) -> Result<Hypothesis, Error> {
-        self.hypothesis(None)
+        let confidence = self.decoders()?.confidence();
+        self.hypothesis(confidence)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Hypothesis, Error> {

@@ -19,6 +19,12 @@ enum Step {
     Hears(u64, &'static str, Phrase),
     /// The same, the last word being over for long.
     Pauses(u64, &'static str, Phrase),
+    /// A partial result of an engine that tells how sure it is, in percent, and where the voice ended.
+    Guesses(u64, &'static str, Phrase, u8, u64),
+    /// What such an engine makes of it in the end.
+    Guessed(&'static str, u8),
+    /// The agent was stopped.
+    Stopped(u64),
     /// Nothing happens until then.
     Waits(u64),
     /// What the engine makes of it in the end.
@@ -69,10 +75,12 @@ fn play(steps: &[Step]) -> Vec<(u64, String)> {
             | Ends(_, at)
             | Hears(at, ..)
             | Pauses(at, ..)
+            | Guesses(at, ..)
+            | Stopped(at)
             | Waits(at)
             | Flush(at)
             | Eos(at) => *at,
-            Was(_) | Fails => now,
+            Was(_) | Guessed(..) | Fails => now,
         };
         while now < until {
             now += 1;
@@ -93,14 +101,33 @@ fn play(steps: &[Step]) -> Vec<(u64, String)> {
                 text,
                 phrase: *phrase,
                 heard_until: Some(now * MS),
+                voiced_until: None,
+                confidence: None,
             },
             Pauses(at, text, phrase) => Input::Partial {
                 text,
                 phrase: *phrase,
                 heard_until: Some((at - 150) * MS),
+                voiced_until: None,
+                confidence: None,
+            },
+            Guesses(_, text, phrase, sure, voiced) => Input::Partial {
+                text,
+                phrase: *phrase,
+                heard_until: Some(now * MS),
+                voiced_until: Some(voiced * MS),
+                confidence: Some(f64::from(*sure) / 100.0),
+            },
+            Guessed(text, sure) => Input::Final {
+                text,
+                confidence: Some(f64::from(*sure) / 100.0),
             },
             Waits(_) => continue,
-            Was(text) => Input::Final { text },
+            Was(text) => Input::Final {
+                text,
+                confidence: None,
+            },
+            Stopped(_) => Input::Interrupted,
             Fails => Input::Failed,
             Flush(_) => Input::Cancel,
             Eos(_) => Input::End,
@@ -398,6 +425,117 @@ fn table() {
                 (500, "dismiss"),
                 (1750, "finish"),
                 (2000, "backchannel"),
+            ],
+        },
+        Case {
+            name: "words that are not sure take no turn, and a short sound of such words is dismissed when it is over",
+            steps: &[
+                Starts(100, true),
+                Guesses(180, "thank you", Complete, 10, 180),
+                Guesses(260, "thank you", Complete, 12, 260),
+                Guesses(340, "thank you", Complete, 9, 340),
+                Guesses(420, "thank you", Complete, 8, 400),
+                Guesses(500, "thank you", Complete, 8, 400),
+                // Silence makes nothing surer.
+                Guesses(580, "thank you", Complete, 90, 400),
+                Ends(400, 700),
+                Guessed("thank you", 90),
+            ],
+            expect: &[
+                (100, "start 50"),
+                (500, "dismiss"),
+                (700, "finish"),
+                (700, "nothing"),
+            ],
+        },
+        Case {
+            name: "words that are not sure are a turn where the agent was stopped for them",
+            steps: &[
+                Starts(100, true),
+                Guesses(260, "thank you", Complete, 10, 260),
+                Stopped(310),
+                Guesses(500, "thank you", Complete, 10, 380),
+                Ends(380, 680),
+                Guessed("thank you", 10),
+            ],
+            expect: &[
+                (100, "start 50"),
+                (680, "finish"),
+                (680, "deliver"),
+            ],
+        },
+        Case {
+            name: "half a phrase that ends is none",
+            steps: &[
+                Starts(100, true),
+                Guesses(180, "are", Open, 60, 180),
+                Guesses(260, "are", Open, 70, 260),
+                Guesses(340, "are", Open, 70, 270),
+                Guesses(420, "are", Open, 70, 270),
+            ],
+            expect: &[(100, "start 50"), (420, "dismiss")],
+        },
+        Case {
+            name: "a voice that comes back after a dismissal is believed",
+            steps: &[
+                Starts(100, true),
+                Guesses(260, "are", Open, 10, 150),
+                Guesses(500, "stop", Complete, 80, 490),
+                Guesses(580, "stop", Complete, 80, 570),
+            ],
+            expect: &[(100, "start 50"), (260, "dismiss"), (580, "commit")],
+        },
+        Case {
+            name: "long speech that is not sure commits where it ends, and is a turn",
+            steps: &[
+                Starts(100, true),
+                Guesses(400, "count to two", Complete, 10, 400),
+                Guesses(480, "count to two", Complete, 10, 480),
+                Guesses(1000, "count to two", Complete, 10, 1000),
+                Ends(1000, 1300),
+                Guessed("count to two", 10),
+            ],
+            expect: &[
+                (100, "start 50"),
+                (1300, "commit"),
+                (1300, "finish"),
+                (1300, "deliver"),
+            ],
+        },
+        Case {
+            name: "a backchannel that goes on as other words stops the agent, whichever they are",
+            steps: &[
+                Starts(100, true),
+                Guesses(180, "uh", Complete, 40, 180),
+                Guesses(260, "uh", Complete, 40, 260),
+                Guesses(600, "count to", Open, 10, 600),
+                Guesses(680, "count to two", Complete, 10, 680),
+            ],
+            expect: &[(100, "start 50"), (260, "dismiss"), (680, "commit")],
+        },
+        Case {
+            name: "a plain backchannel needs no second result",
+            steps: &[
+                Starts(100, true),
+                Guesses(180, "yeah", Complete, 90, 180),
+                Guesses(260, "yeah", Complete, 90, 260),
+                Starts(1000, true),
+            ],
+            expect: &[(100, "start 50"), (260, "dismiss")],
+        },
+        Case {
+            name: "words that are not sure are a turn while the agent is silent",
+            steps: &[
+                Starts(100, false),
+                Guesses(300, "stop", Complete, 10, 300),
+                Guesses(500, "stop", Complete, 10, 300),
+                Ends(300, 600),
+                Guessed("stop", 10),
+            ],
+            expect: &[
+                (100, "start 50"),
+                (600, "finish"),
+                (600, "deliver"),
             ],
         },
         Case {

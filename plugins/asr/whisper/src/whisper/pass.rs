@@ -197,6 +197,7 @@ fn hypothesis(state: &WhisperState, settings: &Settings, length: Duration) -> Hy
     }
     let (text, words, confidence) = words.done(length);
     Hypothesis {
+        voiced: None,
         phrase: phrase(&text),
         text,
         words,
