@@ -45,6 +45,34 @@ const OUTSIDE: [&str; 10] = [
     "how do I cook rice",
 ];
 
+/// A sentence that the grammar does not have, and is asked about, once.
+#[test]
+fn chateliza_asks_once_about_what_was_not_said() {
+    let grammar = plugins::source().join("pipelines/conversation.gram");
+    let mut line = Line::described(
+        16_000,
+        1,
+        &format!(
+            "vad name=ears min-silence-duration=300000000 ! sphinxasr name=asr grammar={} ! chateliza name=chat \
+             ! fakesink name=out sync=false async=false",
+            grammar.display()
+        ),
+    );
+    let said = level(spoken("could you lower the volume", VOICES[0]));
+    let room = |seconds: f32| vec![0.0; (seconds * RATE as f32) as usize];
+    let mut asked = Vec::new();
+    // The second answer is to what was understood, however unsure.
+    for turn in 1..=2 {
+        line.say(&[room(0.5), said.clone(), room(1.8)].concat());
+        line.wait("an answer", |out| {
+            events(out, "voice/end-of-utterance").len() >= turn
+        });
+        let texts = crate::rig::texts(&line.out()).concat();
+        asked.push(texts.matches("Did you say").count());
+    }
+    assert_eq!(asked, [1, 1], "{:?}", line.out());
+}
+
 /// What was understood of each: nothing, or words and how sure they are.
 fn understood(said: &[Vec<f32>], noise: f32) -> Vec<Option<(String, f64)>> {
     let grammar = plugins::source().join("pipelines/conversation.gram");

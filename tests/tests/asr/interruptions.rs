@@ -26,7 +26,7 @@ const GRAMMAR: &str = "stop | stop it | wait | wait a minute | tell me [another]
 
 /// As a conversation sets them.
 const EARS: &str = "min-silence-duration=300000000";
-const MOUTH: &str = "commit-duration=600000000";
+const MOUTH: &str = "commit-duration=800000000";
 
 const STORY: &str = "once there was a miller who had three sons and a mill and an ass and a cat and when he died the \
     eldest had the mill and the second had the ass and the third had nothing but the cat and he was sad and said my \
@@ -187,7 +187,7 @@ fn who_only_listens_does_not_interrupt() {
     let resumed = heard.iter().filter(|one| !one.interrupted).count();
     let short = heard
         .iter()
-        .filter(|one| one.silence <= Duration::from_millis(400))
+        .filter(|one| !one.interrupted && one.silence <= Duration::from_millis(400))
         .count();
     println!(
         "{resumed} of {} resumed, {short} within 400 ms",

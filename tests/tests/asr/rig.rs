@@ -83,7 +83,8 @@ impl Line {
             let one = match &info.data {
                 Some(gst::PadProbeData::Buffer(buffer)) => {
                     let text = String::from_utf8(buffer.map_readable().unwrap().to_vec()).unwrap();
-                    let ms = |time: Option<gst::ClockTime>| time.unwrap().mseconds();
+                    // What a chat element says has no time.
+                    let ms = |time: Option<gst::ClockTime>| time.map_or(0, |time| time.mseconds());
                     Some(Out::Text(text, ms(buffer.pts()), ms(buffer.duration())))
                 }
                 Some(gst::PadProbeData::Event(event)) => match event.view() {
