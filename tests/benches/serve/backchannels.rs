@@ -22,11 +22,10 @@ use crate::report::Report;
 const LINES: usize = 4;
 
 pub fn measure(report: &mut Report, known: bool) -> Result<()> {
-    let (sounds, sentences) = if known {
-        let sounds = [listeners::known()?, listeners::seen()?].concat();
-        (sounds, listeners::seen_sentences())
+    let sounds = if known {
+        [listeners::known()?, listeners::seen()?].concat()
     } else {
-        (listeners::held_out()?, listeners::sentences())
+        listeners::held_out()?
     };
     let found = listening::listen_on(LINES, &spread(sounds))?;
     let mut kinds: BTreeMap<Kind, Vec<&Outcome>> = BTreeMap::new();
@@ -92,6 +91,16 @@ pub fn measure(report: &mut Report, known: bool) -> Result<()> {
         "cut words whose sound begins anew",
         format!("{} of {}", found.joined.0, found.joined.1),
     );
+    Ok(())
+}
+
+/// Whether sentences stop the agent.
+pub fn sentences(report: &mut Report, known: bool) -> Result<()> {
+    let sentences = if known {
+        listeners::seen_sentences()
+    } else {
+        listeners::sentences()
+    };
     let found = listening::listen_on(LINES, &sentences)?;
     let stopped: Vec<f64> = (found.outcomes.iter())
         .filter_map(|one| one.interrupted.map(ms))

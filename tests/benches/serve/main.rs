@@ -34,9 +34,11 @@ enum Subject {
     FirstAudio,
     /// End of the caller's speech → answer, with what is embedded.
     Turns,
-    /// Backchannels, coughs and noises, and real interruptions, while the agent speaks.
+    /// Backchannels, coughs and noises while the agent speaks.
     Backchannels,
-    /// The same with the sounds that thresholds were looked for on; only where it is named.
+    /// Sentences while the agent speaks.
+    Interruptions,
+    /// Both with the sounds that thresholds were looked for on; only where it is named.
     KnownBackchannels,
     /// In Chromium: onset in the microphone → silence at the page.
     Page,
@@ -113,7 +115,11 @@ fn main() -> Result<()> {
         Ok(())
     };
     // What runs in this process is linked into it.
-    let here = [Subject::Backchannels, Subject::KnownBackchannels];
+    let here = [
+        Subject::Backchannels,
+        Subject::Interruptions,
+        Subject::KnownBackchannels,
+    ];
     if arguments.only.is_empty() || arguments.only.iter().any(|one| !here.contains(one)) {
         build(&[
             "--package=duplex-runner",
@@ -172,8 +178,14 @@ fn main() -> Result<()> {
             backchannels::measure(report, false)
         })?;
     }
+    if wanted(Subject::Interruptions) {
+        report.on_the_clock("interruptions", 1, |report| {
+            backchannels::sentences(report, false)
+        })?;
+    }
     if arguments.only.contains(&Subject::KnownBackchannels) {
         backchannels::measure(&mut report, true)?;
+        backchannels::sentences(&mut report, true)?;
     }
     if wanted(Subject::Page) {
         report.on_the_clock("the page", 1, |report| {
