@@ -458,11 +458,7 @@ fn table() {
                 Ends(380, 680),
                 Guessed("thank you", 10),
             ],
-            expect: &[
-                (100, "start 50"),
-                (680, "finish"),
-                (680, "deliver"),
-            ],
+            expect: &[(100, "start 50"), (680, "finish"), (680, "deliver")],
         },
         Case {
             name: "half a phrase that ends is none",
@@ -532,11 +528,7 @@ fn table() {
                 Ends(300, 600),
                 Guessed("stop", 10),
             ],
-            expect: &[
-                (100, "start 50"),
-                (600, "finish"),
-                (600, "deliver"),
-            ],
+            expect: &[(100, "start 50"), (600, "finish"), (600, "deliver")],
         },
         Case {
             name: "what is suspected is listened to at once, and forgotten when it was nothing",
