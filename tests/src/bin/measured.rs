@@ -27,7 +27,7 @@ struct Arguments {
 }
 
 /// Names of what builds: at most 15 characters, as /proc has them.
-const BUILDERS: [&str; 13] = [
+const BUILDERS: [&str; 18] = [
     "cargo",
     "rustc",
     "rustdoc",
@@ -41,6 +41,12 @@ const BUILDERS: [&str; 13] = [
     "meson",
     "ninja",
     "gdb",
+    // Go's, which builds the LiveKit server.
+    "go",
+    "compile",
+    "asm",
+    "cgo",
+    "link",
 ];
 
 fn main() -> Result<ExitCode> {
