@@ -9,7 +9,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -24,8 +24,13 @@ const KEY: &str = "devkey";
 const SECRET: &str = "a secret of thirty-two characters";
 const RATE: u32 = 48_000;
 
-/// The server's program, built below target/ the first time. `None`, said aloud, where it cannot be had.
+/// The server's program, built below target/ by the first test that asks. `None`, said aloud, where it cannot be had.
 fn program() -> Option<PathBuf> {
+    static PROGRAM: LazyLock<Option<PathBuf>> = LazyLock::new(build);
+    PROGRAM.clone()
+}
+
+fn build() -> Option<PathBuf> {
     let folder = plugins::folder().parent()?.join("livekit").join(VERSION);
     let program = folder.join("server");
     if !program.exists() {

@@ -27,13 +27,14 @@ struct Arguments {
 }
 
 /// Names of what builds: at most 15 characters, as /proc has them.
-const BUILDERS: [&str; 18] = [
+const BUILDERS: [&str; 19] = [
     "cargo",
     "rustc",
     "rustdoc",
     "clippy-driver",
     "rustfmt",
     "ld",
+    "rust-lld",
     "collect2",
     "cc",
     "cc1",
