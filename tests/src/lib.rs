@@ -30,6 +30,7 @@ pub mod random;
 pub mod recordings;
 pub mod report;
 pub mod room;
+pub mod said;
 pub mod serving;
 pub mod signal;
 pub mod speaking;

@@ -3,7 +3,7 @@
 //! `duplex serve` in a process of its own, and WebSocket clients that talk to it.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::{self, Message, client::IntoClientRequest};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::plugins;
+use crate::said::keep;
 use crate::watchdog;
 use crate::worker::Worker;
 
@@ -271,16 +272,6 @@ links: [ ears -> nowhere, caller.text -> mouth ]
     let description = folder.join("tones.yaml");
     let server = Server::with(&[description.to_str().unwrap()], config, &[]);
     (server, folder)
-}
-
-fn keep(mut from: impl Read + Send + 'static, to: Arc<Mutex<String>>) {
-    thread::spawn(move || {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = from.read(&mut bytes) {
-            let text = String::from_utf8_lossy(&bytes[..count]);
-            to.lock().unwrap().push_str(&text);
-        }
-    });
 }
 
 impl Drop for Server {

@@ -4,7 +4,7 @@
 
 use std::{
     collections::HashMap,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -17,7 +17,7 @@ use duplex_proto::{
 };
 use tonic::transport::Channel;
 
-use crate::plugins;
+use crate::{plugins, said::keep};
 
 /// Longest that any one thing may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -197,16 +197,6 @@ impl Worker {
             answer.expect("an answer in time")
         })
     }
-}
-
-fn keep(mut from: impl Read + Send + 'static, to: Arc<Mutex<String>>) {
-    thread::spawn(move || {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = from.read(&mut bytes) {
-            let text = String::from_utf8_lossy(&bytes[..count]);
-            to.lock().unwrap().push_str(&text);
-        }
-    });
 }
 
 impl Drop for Worker {
