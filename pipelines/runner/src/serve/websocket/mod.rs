@@ -289,13 +289,13 @@ impl Writer {
                         if let Output::End(reason) = output {
                             return self.end(reason, close_code::NORMAL).await;
                         }
-                        match (&output, protocol::write(&output, &self.session)) {
-                            (_, Some(value)) => Message::text(value.to_string()),
-                            (Output::Audio(frame), None) => {
-                                sequence += 1;
-                                Message::text(protocol::sound_of(frame, sequence))
-                            }
-                            (_, None) => continue,
+                        if let Output::Audio(frame) = &output {
+                            sequence += 1;
+                            Message::text(protocol::sound_of(frame, sequence))
+                        } else if let Some(value) = protocol::write(&output, &self.session) {
+                            Message::text(value.to_string())
+                        } else {
+                            continue;
                         }
                     }
                     // There was no room for its last word.
