@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The seam between a family of models and the engine that batches it.
+//!
+//! The engine knows nothing of tokens, latents or codebooks. It has *slots*, one for each utterance that is being spoken; it
+//! admits a stretch of text into a slot, asks for one frame of sound for some of the slots, again and again, and frees the
+//! slot. Which slots, and when, is the scheduler's business alone.
+//!
+//! # To add a family
+//! Implement [`Family`] for what is loaded and shared, [`Generator`] for what makes frames and [`Decoder`] for what makes
+//! sound of them. A step of the generator is a *frame*, however many passes that takes inside: a family with a depth
+//! transformer runs its 16 or 32 passes in [`Generator::step`] and answers with the codes of one frame; one that is not
+//! autoregressive computes a few frames ahead and hands them out one by one. A family without a separate decoder hands
+//! samples through. `tests/families.rs` has a family of two passes a frame in a page.
+//!
+//! # Threads
+//! A [`Family`] is shared. A generator and a decoder are each called by one thread at a time, not always the same one, and
+//! on the CPU both at once: the decoder works on a frame while the generator makes the next.
+
+use std::{any::Any, ops::Range, sync::Arc};
+
+use duplex_synthesis::{Error, Voice};
+
+/// The number of an utterance's place in every cache.
+pub type Slot = usize;
+
+/// A voice that is loaded: whatever the family keeps for it.
+pub type LoadedVoice = Arc<dyn Any + Send + Sync>;
+
+/// A stretch of text that is generated in one go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    /// The bytes of the text that it speaks; chunks of a text follow each other without gaps.
+    pub bytes: Range<usize>,
+    /// What the model reads.
+    pub tokens: Vec<u32>,
+    /// Frames that the model goes on for once it has said that it is at the end.
+    pub tail: usize,
+    /// Most frames: a model that finds no end is stopped there.
+    pub most: usize,
+}
+
+/// How an utterance is sampled.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// 0 is deterministic without any seed; `None` is the model's own.
+    pub temperature: Option<f32>,
+    /// The same seed gives the same sound, whatever else is in the batch.
+    pub seed: u64,
+}
+
+/// What a step gave for its slots, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Frames {
+    /// Numbers per frame.
+    pub width: usize,
+    /// What [`Decoder::decode`] reads: `width` numbers for each slot.
+    pub values: Vec<f32>,
+    /// Whether the chunk of the slot is over. Such a frame is not to be decoded.
+    pub over: Vec<bool>,
+}
+
+impl Frames {
+    /// Forgets the last step; `width` numbers a frame from now on.
+    pub fn clear(&mut self, width: usize) {
+        self.width = width;
+        self.values.clear();
+        self.over.clear();
+    }
+
+    /// The frame of the slot at this place of the step.
+    pub fn frame(&self, place: usize) -> &[f32] {
+        &self.values[place * self.width..(place + 1) * self.width]
+    }
+}
+
+/// A model that is loaded: what all utterances share.
+pub trait Family: Send + Sync {
+    /// Samples per second.
+    fn sample_rate(&self) -> u32;
+
+    /// Samples of a frame.
+    fn frame_samples(&self) -> usize;
+
+    /// The voices that it has, the default first.
+    fn voices(&self) -> Vec<Voice>;
+
+    /// Loads a voice. May read files; not for the thread that steps.
+    fn voice(&self, name: &str) -> Result<LoadedVoice, Error>;
+
+    /// Cuts a text, a clause or a page, into chunks. None for a text without anything to speak.
+    fn chunks(&self, text: &str) -> Result<Vec<Chunk>, Error>;
+
+    /// What makes frames, for so many slots. Allocates what a full house needs.
+    fn generator(&self, slots: usize) -> Result<Box<dyn Generator>, Error>;
+
+    /// What makes sound of them.
+    fn decoder(&self, slots: usize) -> Result<Box<dyn Decoder>, Error>;
+}
+
+/// Makes frames.
+pub trait Generator: Send {
+    /// Begins a chunk in a slot, from nothing: what was there before is gone.
+    fn admit(
+        &mut self,
+        slot: Slot,
+        chunk: &Chunk,
+        voice: &LoadedVoice,
+        sampling: Sampling,
+    ) -> Result<(), Error>;
+
+    /// One frame for each of these slots, which are admitted, none of them over, and each named once.
+    fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error>;
+
+    /// Forgets a slot. Cheap.
+    fn release(&mut self, slot: Slot);
+}
+
+/// Makes sound.
+pub trait Decoder: Send {
+    /// Begins a chunk in a slot: what was there before is gone.
+    fn reset(&mut self, slot: Slot);
+
+    /// The sound of a frame for each of these slots, in their order: `frame_samples` samples each, −1.0 to 1.0, into
+    /// `sound`, which is cleared.
+    fn decode(
+        &mut self,
+        slots: &[Slot],
+        frames: &[f32],
+        sound: &mut Vec<f32>,
+    ) -> Result<(), Error>;
+}
