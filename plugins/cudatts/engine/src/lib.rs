@@ -3,3 +3,11 @@
 //! Neural voices in process.
 
 pub mod family;
+mod kernels;
+mod layers;
+pub mod pocket;
+mod text;
+mod weights;
+
+pub use layers::Precision;
+pub use weights::{LoadError, Weights};

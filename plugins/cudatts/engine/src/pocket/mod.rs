@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Pocket TTS, configured by its published files (the 4.x family): one pass of a backbone and of a small head for each 80 ms.
+
+pub mod backbone;
+pub mod codec;
+pub mod config;
+mod flow;
+mod run;
+mod voice;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use duplex_synthesis::{Error, Voice};
+
+use self::{
+    backbone::Backbone,
+    codec::{Decoder, Encoder},
+    config::Config,
+};
+pub use self::{
+    run::{PocketDecoder, PocketGenerator},
+    voice::PocketVoice,
+};
+use crate::{
+    family::{self, Chunk, Family, LoadedVoice},
+    layers::Precision,
+    text::{self, Tokenizer},
+    weights::{LoadError, Weights},
+};
+
+/// A token lasts a third of a second at most …
+const TOKENS_PER_SECOND: f64 = 3.0;
+/// … and a text two more than that.
+const PADDING_SECONDS: f64 = 2.0;
+
+/// Where the parts of a model lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// How it is built (YAML).
+    pub config: PathBuf,
+    /// What it has learnt (safetensors).
+    pub weights: PathBuf,
+    /// `tokenizer.json` or `tokenizer.model`.
+    pub tokenizer: PathBuf,
+    /// Stored voices by name (safetensors), or recordings to clone (WAV), the default first.
+    pub voices: Vec<(String, PathBuf)>,
+}
+
+/// A model that is loaded.
+#[derive(Debug)]
+pub struct Pocket {
+    config: Config,
+    tokenizer: Tokenizer,
+    backbone: Arc<Backbone>,
+    decoder: Arc<Decoder>,
+    files: Files,
+}
+
+impl Pocket {
+    /// Reads a model. Blocks for as long as the files take to read; matrices are quantized one by one as they come.
+    pub fn open(files: Files, precision: Precision) -> Result<Pocket, LoadError> {
+        let config =
+            Config::read(&files.config).map_err(|report| LoadError::Other(report.to_string()))?;
+        let flow = &config.flow_lm;
+        let tokenizer = Tokenizer::open(&files.tokenizer, flow.tokenizer, flow.token_count)?;
+        let weights = Weights::open(&files.weights)?;
+        let backbone = Backbone::load(&weights, &config, precision)?;
+        let decoder = Decoder::load(&weights, &config.mimi, precision)?;
+        Ok(Pocket {
+            tokenizer,
+            backbone: Arc::new(backbone),
+            decoder: Arc::new(decoder),
+            config,
+            files,
+        })
+    }
+
+    /// How it is built.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The tokens of a text.
+    pub fn tokens(&self, text: &str) -> Vec<u32> {
+        self.tokenizer.encode(text)
+    }
+
+    /// Makes frames.
+    pub fn pocket_generator(&self, slots: usize) -> PocketGenerator {
+        PocketGenerator::new(self.backbone.clone(), &self.config, slots)
+    }
+
+    /// Makes sound.
+    pub fn pocket_decoder(&self, slots: usize) -> PocketDecoder {
+        PocketDecoder::new(self.decoder.clone(), &self.config.mimi, slots)
+    }
+
+    /// The voice of a recording at the model's rate. Takes about a third of a second for ten; needs the encoder's weights.
+    pub fn clone_voice(&self, samples: &[f32]) -> Result<PocketVoice, LoadError> {
+        let weights = Weights::open(&self.files.weights)?;
+        if !Encoder::is_in(&weights) {
+            return Err(LoadError::Other(format!(
+                "{} cannot clone voices: it was published without the encoder; use one of its stored voices",
+                self.files.weights.display()
+            )));
+        }
+        let encoder = Encoder::load(&weights, &self.config.mimi, self.backbone.width())?;
+        Ok(PocketVoice::of(self.backbone.hear(&encoder.apply(samples))))
+    }
+
+    fn load_voice(&self, name: &str, path: &Path) -> Result<PocketVoice, LoadError> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("safetensors") => PocketVoice::read(path, self.backbone.memory_shape()),
+            _ => Err(LoadError::Other(format!(
+                "the voice `{name}` is neither a stored state (.safetensors) nor a recording (.wav): {}",
+                path.display()
+            ))),
+        }
+    }
+}
+
+impl Family for Pocket {
+    fn sample_rate(&self) -> u32 {
+        self.config.mimi.sample_rate
+    }
+
+    fn frame_samples(&self) -> usize {
+        self.config.mimi.frame_samples()
+    }
+
+    fn voices(&self) -> Vec<Voice> {
+        let voice = |(name, _): &(String, PathBuf)| Voice {
+            name: name.clone(),
+            languages: Vec::new(),
+        };
+        self.files.voices.iter().map(voice).collect()
+    }
+
+    fn voice(&self, name: &str) -> Result<LoadedVoice, Error> {
+        let voices = &self.files.voices;
+        let Some((name, path)) = voices.iter().find(|(known, _)| known == name) else {
+            let names: Vec<&str> = voices.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(Error::NoSuchVoice {
+                name: name.to_owned(),
+                remedy: format!(
+                    "the model has {}{}",
+                    names.join(", "),
+                    duplex_yaml::nearest(name, names.iter().copied())
+                ),
+            });
+        };
+        let voice = self.load_voice(name, path);
+        let voice = voice.map_err(|error| Error::Unavailable(error.to_string()))?;
+        Ok(Arc::new(voice))
+    }
+
+    fn chunks(&self, text: &str) -> Result<Vec<Chunk>, Error> {
+        let writing = &self.config.writing;
+        let parts = text::split(text, writing, &self.tokenizer);
+        let mut words = text.split_whitespace();
+        let mut from = 0;
+        let mut chunks = Vec::with_capacity(parts.len());
+        for (at, part) in parts.iter().enumerate() {
+            let Some(prepared) = text::prepare(part, writing) else {
+                continue;
+            };
+            let tokens = self.tokenizer.encode(&prepared.text);
+            // A part was rewritten; as many words as it has are what it speaks of the text.
+            let last = part.split_whitespace().filter_map(|_| words.next()).last();
+            let to = match last {
+                Some(word) if at + 1 < parts.len() => {
+                    word.as_ptr() as usize - text.as_ptr() as usize + word.len()
+                }
+                _ => text.len(),
+            };
+            let seconds = tokens.len() as f64 / TOKENS_PER_SECOND + PADDING_SECONDS;
+            chunks.push(Chunk {
+                bytes: from..to,
+                most: (seconds * self.config.mimi.frame_rate).ceil() as usize,
+                tail: self.config.frames_after_eos.unwrap_or(prepared.tail),
+                tokens,
+            });
+            from = to;
+        }
+        Ok(chunks)
+    }
+
+    fn generator(&self, slots: usize) -> Result<Box<dyn family::Generator>, Error> {
+        Ok(Box::new(self.pocket_generator(slots)))
+    }
+
+    fn decoder(&self, slots: usize) -> Result<Box<dyn family::Decoder>, Error> {
+        Ok(Box::new(self.pocket_decoder(slots)))
+    }
+}

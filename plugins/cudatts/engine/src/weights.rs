@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A file of weights (safetensors), read tensor by tensor.
+//!
+//! It is read, not mapped: the pages of a mapped file would count as the process's memory all at once, and a file that is
+//! cut while it is read would kill the process.
+
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype, tensor::Metadata};
+
+/// Of a header, which names each tensor: none that is published comes near.
+const MOST_HEADER: u64 = 64 << 20;
+
+/// What can be wrong with a model's files.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// It is not what it should be.
+    #[error("{path} is no file of weights (safetensors): {why}")]
+    NotWeights {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// It ends too early.
+    #[error("{path} is cut off: it has {found} bytes of {needed}; fetch it again")]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        found: u64,
+        /// The bytes that its header tells of.
+        needed: u64,
+    },
+    /// A tensor is missing.
+    #[error("{path} has no tensor `{name}` of shape {needed:?}{near}; it belongs to another configuration")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The shape that it should have.
+        needed: Vec<usize>,
+        /// The nearest name that is there.
+        near: String,
+    },
+    /// A tensor has another shape.
+    #[error("{path}: tensor `{name}` has shape {found:?}, and the configuration needs {needed:?}")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that it should have.
+        needed: Vec<usize>,
+    },
+    /// A tensor holds other numbers.
+    #[error("{path}: tensor `{name}` holds {found} numbers; F32, F16 and BF16 can be read")]
+    Numbers {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// What it holds.
+        found: String,
+    },
+    /// Something else, in a sentence.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A file of weights.
+#[derive(Debug)]
+pub struct Weights {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+    /// Where the first tensor begins.
+    start: u64,
+}
+
+impl Weights {
+    /// Opens a file and reads its header.
+    pub fn open(path: &Path) -> Result<Weights, LoadError> {
+        let at = |error| LoadError::Read {
+            path: path.to_owned(),
+            error,
+        };
+        let not = |why: String| LoadError::NotWeights {
+            path: path.to_owned(),
+            why,
+        };
+        let file = File::open(path).map_err(at)?;
+        let found = file.metadata().map_err(at)?.len();
+        if found < 8 {
+            return Err(not("it is too short for a header".into()));
+        }
+        let mut length = [0; 8];
+        file.read_exact_at(&mut length, 0).map_err(at)?;
+        let length = u64::from_le_bytes(length);
+        if length > MOST_HEADER {
+            return Err(not(format!("its header would have {length} bytes")));
+        }
+        if 8 + length > found {
+            return Err(LoadError::Truncated {
+                path: path.to_owned(),
+                found,
+                needed: 8 + length,
+            });
+        }
+        let mut header = vec![0; 8 + length as usize];
+        file.read_exact_at(&mut header, 0).map_err(at)?;
+        let metadata: Metadata =
+            serde_json::from_slice(&header[8..]).map_err(|error| not(error.to_string()))?;
+        let needed = 8 + length + metadata.data_len() as u64;
+        if found < needed {
+            return Err(LoadError::Truncated {
+                path: path.to_owned(),
+                found,
+                needed,
+            });
+        }
+        Ok(Weights {
+            path: path.to_owned(),
+            file,
+            metadata,
+            start: 8 + length,
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether there is a tensor of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.metadata.info(name).is_some()
+    }
+
+    /// The names of all tensors.
+    pub fn names(&self) -> Vec<String> {
+        self.metadata.offset_keys()
+    }
+
+    /// The shape of a tensor.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.metadata.info(name).map(|info| info.shape.as_slice())
+    }
+
+    /// The numbers of a tensor of this name and shape.
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let info = self.metadata.info(name).ok_or_else(|| {
+            let names = self.names();
+            LoadError::Missing {
+                path: self.path.clone(),
+                name: name.into(),
+                needed: shape.to_vec(),
+                near: duplex_yaml::nearest(name, names.iter().map(String::as_str)),
+            }
+        })?;
+        if info.shape != shape {
+            return Err(LoadError::Shape {
+                path: self.path.clone(),
+                name: name.into(),
+                found: info.shape.clone(),
+                needed: shape.to_vec(),
+            });
+        }
+        let (from, to) = info.data_offsets;
+        let mut bytes = vec![0; to - from];
+        self.file
+            .read_exact_at(&mut bytes, self.start + from as u64)
+            .map_err(|error| LoadError::Read {
+                path: self.path.clone(),
+                error,
+            })?;
+        let pairs = || bytes.as_chunks::<2>().0.iter();
+        match info.dtype {
+            Dtype::F32 => Ok(bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect()),
+            Dtype::F16 => Ok(pairs()
+                .map(|bytes| half::f16::from_le_bytes(*bytes).to_f32())
+                .collect()),
+            Dtype::BF16 => Ok(pairs()
+                .map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32())
+                .collect()),
+            // A voice's position.
+            Dtype::I64 => Ok(bytes
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|bytes| i64::from_le_bytes(*bytes) as f32)
+                .collect()),
+            other => Err(LoadError::Numbers {
+                path: self.path.clone(),
+                name: name.into(),
+                found: format!("{other:?}"),
+            }),
+        }
+    }
+}

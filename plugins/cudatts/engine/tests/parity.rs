@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Our engine against the PyTorch reference: same weights, same text, same noise, same latents and sound.
+//!
+//! Committed are the configurations, the tokenizers, the stored voices and what the reference gave (`parity/reference.py
+//! small`). Weights are a function of names and places; both sides make them. `DUPLEX_PARITY=FOLDER` compares models in
+//! the published shapes, too, which `make parity` makes.
+
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use duplex_neural::{
+    Precision, Weights,
+    family::{Decoder, Family, Frames, Generator, LoadedVoice, Sampling},
+    pocket::{Files, Pocket},
+};
+use sha2::{Digest, Sha256};
+
+const LATENT_BOUND: f32 = 1e-4;
+const AUDIO_BOUND: f32 = 1e-5;
+
+/// A model and what the reference made of it.
+struct Case {
+    folder: PathBuf,
+    pocket: Pocket,
+    facts: serde_json::Value,
+    vectors: Weights,
+    /// Where weights were made for it.
+    _made: Option<tempfile::TempDir>,
+}
+
+fn uniform(name: &str, count: usize) -> Vec<f32> {
+    let digest = Sha256::digest(name.as_bytes());
+    let seed = u64::from_le_bytes(digest[..8].try_into().unwrap());
+    (0..count as u64)
+        .map(|n| {
+            let mut z = n
+                .wrapping_mul(0x2545_F491_4F6C_DD1D)
+                .wrapping_add(seed)
+                .wrapping_add(0x9E37_79B9_7F4A_7C15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            z ^= z >> 31;
+            ((z >> 40) as f64 / f64::from(1 << 23) - 1.0) as f32
+        })
+        .collect()
+}
+
+/// As `weight_of` of reference.py.
+fn weight_of(name: &str, shape: &[usize]) -> Vec<f32> {
+    let mut values = uniform(name, shape.iter().product());
+    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    if ends(&["freqs"]) {
+        let count = shape[0] as f64;
+        let frequency = |n: usize| (-(10_000_f64.ln()) * n as f64 / count).exp() as f32;
+        return (0..shape[0]).map(frequency).collect();
+    }
+    let (scale, offset) = if ends(&[".scale"]) {
+        (0.1, 0.3)
+    } else if ends(&[
+        "norm1.weight",
+        "norm2.weight",
+        "out_norm.weight",
+        "in_ln.weight",
+        "alpha",
+        "emb_std",
+    ]) {
+        (0.1, 1.0)
+    } else if ends(&[".bias", "emb_mean"]) {
+        (0.05, 0.0)
+    } else if shape.len() >= 2 && !name.contains("embed.weight") && !name.contains("bos") {
+        let inputs = if name.contains(".convtr.") && shape[1] > 1 {
+            shape[0] * 2
+        } else if name.contains(".convtr.") {
+            2
+        } else {
+            shape[1..].iter().product()
+        };
+        let calm = if ends(&[
+            "cond_embed.weight",
+            "modulation.1.weight",
+            "final_layer.linear.weight",
+        ]) {
+            0.2
+        } else {
+            1.0
+        };
+        ((calm * (3.0 / inputs as f64).sqrt()) as f32, 0.0)
+    } else {
+        (1.0, 0.0)
+    };
+    for x in &mut values {
+        *x = *x * scale + offset;
+    }
+    values
+}
+
+/// Writes a file of weights of these names and shapes.
+fn make_weights(shapes: &serde_json::Value, path: &Path) {
+    let shapes: Vec<(String, Vec<usize>)> = shapes
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, shape)| (name.clone(), serde_json::from_value(shape.clone()).unwrap()))
+        .collect();
+    let mut header = serde_json::Map::new();
+    let mut at = 0;
+    for (name, shape) in &shapes {
+        let bytes = shape.iter().product::<usize>() * 4;
+        header.insert(
+            name.clone(),
+            serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [at, at + bytes]}),
+        );
+        at += bytes;
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut file = std::io::BufWriter::new(File::create(path).unwrap());
+    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(&header).unwrap();
+    for (name, shape) in &shapes {
+        for x in weight_of(name, shape) {
+            file.write_all(&x.to_le_bytes()).unwrap();
+        }
+    }
+}
+
+impl Case {
+    fn open(folder: &Path, precision: Precision) -> Case {
+        let json = |name: &str| -> serde_json::Value {
+            serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
+        };
+        let mut weights = folder.join("model.safetensors");
+        let mut made = None;
+        if !weights.exists() {
+            let scratch = tempfile::tempdir().unwrap();
+            weights = scratch.path().join("model.safetensors");
+            make_weights(&json("shapes.json"), &weights);
+            made = Some(scratch);
+        }
+        let tokenizer = ["tokenizer.json", "tokenizer.model"]
+            .map(|name| folder.join(name))
+            .into_iter()
+            .find(|path| path.exists());
+        let files = Files {
+            config: folder.join("config.yaml"),
+            weights,
+            tokenizer: tokenizer.unwrap(),
+            voices: vec![("stored".into(), folder.join("voice.safetensors"))],
+        };
+        Case {
+            pocket: Pocket::open(files, precision).unwrap(),
+            facts: json("facts.json"),
+            vectors: Weights::open(&folder.join("vectors.safetensors")).unwrap(),
+            folder: folder.to_owned(),
+            _made: made,
+        }
+    }
+
+    fn vector(&self, name: &str) -> Vec<f32> {
+        let shape = self.vectors.shape(name).unwrap().to_vec();
+        self.vectors.get(name, &shape).unwrap()
+    }
+
+    fn texts(&self) -> Vec<(String, Vec<String>)> {
+        let texts = self.facts["texts"].as_array().unwrap();
+        texts
+            .iter()
+            .map(|entry| {
+                let parts = serde_json::from_value(entry["parts"].clone()).unwrap();
+                (entry["text"].as_str().unwrap().to_owned(), parts)
+            })
+            .collect()
+    }
+
+    fn noise(&self, part: &str) -> Vec<f32> {
+        let frames = self.facts["frames"].as_u64().unwrap() as usize;
+        uniform(&format!("noise {part}"), (frames + 1) * self.latent())
+    }
+
+    fn latent(&self) -> usize {
+        self.pocket.config().mimi.latent
+    }
+}
+
+fn cases() -> Vec<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/small");
+    let more = std::env::var_os("DUPLEX_PARITY").map(PathBuf::from);
+    let mut found: Vec<PathBuf> = [Some(here), more]
+        .into_iter()
+        .flatten()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    found.sort();
+    assert!(found.len() >= 4, "{found:?}");
+    found
+}
+
+fn furthest(ours: &[f32], theirs: &[f32]) -> f32 {
+    assert_eq!(ours.len(), theirs.len());
+    let distances = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs());
+    // A number that is none is as far as can be.
+    distances.fold(0.0, |most, x| if x.is_nan() { f32::INFINITY } else { most.max(x) })
+}
+
+#[test]
+fn texts_are_cut_and_tokenized_alike() {
+    for folder in cases() {
+        let case = Case::open(&folder, Precision::F32);
+        for (number, (text, parts)) in case.texts().into_iter().enumerate() {
+            let chunks = case.pocket.chunks(&text).unwrap();
+            assert_eq!(chunks.len(), parts.len(), "{}: {text}", folder.display());
+            for (chunk, part) in chunks.iter().zip(&parts) {
+                assert_eq!(chunk.tokens, case.pocket.tokens(part), "{part}");
+            }
+            let tokens: Vec<u32> = case
+                .vector(&format!("{number}.tokens"))
+                .into_iter()
+                .map(|token| token as u32)
+                .collect();
+            assert_eq!(chunks[0].tokens, tokens, "{}: {}", folder.display(), parts[0]);
+            // Chunks are the text, without gaps.
+            let mut at = 0;
+            for chunk in &chunks {
+                assert_eq!(chunk.bytes.start, at);
+                at = chunk.bytes.end;
+            }
+            assert_eq!(at, text.len());
+        }
+    }
+}
+
+/// All texts of a model at once, each begun a few frames after the one before, in slots of no order, with a stored voice.
+#[test]
+fn latents_and_sound_are_those_of_the_reference() {
+    for folder in cases() {
+        let case = Case::open(&folder, Precision::F32);
+        let (latents, sound) = compare(&case);
+        println!("{}: latents {latents:.1e}, sound {sound:.1e}", folder.display());
+        assert!(latents < LATENT_BOUND, "{}: latents {latents:e}", folder.display());
+        assert!(sound < AUDIO_BOUND, "{}: sound {sound:e}", folder.display());
+    }
+}
+
+/// The furthest latent and sample.
+fn compare(case: &Case) -> (f32, f32) {
+    let voice = case.pocket.voice("stored").unwrap();
+    let frames = case.facts["frames"].as_u64().unwrap() as usize;
+    let texts = case.texts();
+    let slots = texts.len() + 2;
+    let mut generator = case.pocket.pocket_generator(slots);
+    let mut decoder = case.pocket.pocket_decoder(slots);
+    let slot_of = |number: usize| slots - 1 - number;
+    let stagger = 3;
+    let mut latents = vec![Vec::new(); texts.len()];
+    let mut sound = vec![Vec::new(); texts.len()];
+    let mut step = Frames::default();
+    let mut made = Vec::new();
+    for now in 0..frames + stagger * texts.len() {
+        for (number, (text, parts)) in texts.iter().enumerate() {
+            if now == number * stagger {
+                let mut chunk = case.pocket.chunks(text).unwrap().remove(0);
+                // The reference was told to go on for as many frames as are compared.
+                (chunk.tail, chunk.most) = (usize::MAX / 2, usize::MAX);
+                let sampling = Sampling {
+                    temperature: None,
+                    seed: 0,
+                };
+                generator.admit(slot_of(number), &chunk, &voice, sampling).unwrap();
+                generator.inject(slot_of(number), case.noise(&parts[0]));
+                decoder.reset(slot_of(number));
+            }
+        }
+        let busy: Vec<usize> = (0..texts.len())
+            .filter(|number| (number * stagger..number * stagger + frames).contains(&now))
+            .collect();
+        let busy_slots: Vec<usize> = busy.iter().map(|number| slot_of(*number)).collect();
+        generator.step(&busy_slots, &mut step).unwrap();
+        decoder.decode(&busy_slots, &step.values, &mut made).unwrap();
+        for (place, number) in busy.iter().enumerate() {
+            latents[*number].extend_from_slice(step.frame(place));
+            let samples = case.pocket.frame_samples();
+            sound[*number].extend_from_slice(&made[place * samples..(place + 1) * samples]);
+        }
+    }
+    let mut worst = (0.0_f32, 0.0_f32);
+    for number in 0..texts.len() {
+        let theirs = case.vector(&format!("{number}.latents"));
+        worst.0 = worst.0.max(furthest(&latents[number], &theirs));
+        let theirs = case.vector(&format!("{number}.audio"));
+        worst.1 = worst.1.max(furthest(&sound[number][..theirs.len()], &theirs));
+    }
+    worst
+}
+
+/// A voice that we clone is the voice that the reference cloned of the same recording.
+#[test]
+fn cloned_voices_speak_as_those_of_the_reference() {
+    for folder in cases() {
+        let case = Case::open(&folder, Precision::F32);
+        let count = case.facts["recording"].as_u64().unwrap() as usize;
+        let recording: Vec<f32> = uniform("recording", count).iter().map(|x| x * 0.1).collect();
+        let cloned: LoadedVoice = Arc::new(case.pocket.clone_voice(&recording).unwrap());
+        let (text, parts) = case.texts().remove(0);
+        let mut generator = case.pocket.pocket_generator(1);
+        let mut chunk = case.pocket.chunks(&text).unwrap().remove(0);
+        (chunk.tail, chunk.most) = (usize::MAX / 2, usize::MAX);
+        let sampling = Sampling {
+            temperature: None,
+            seed: 0,
+        };
+        generator.admit(0, &chunk, &cloned, sampling).unwrap();
+        generator.inject(0, case.noise(&parts[0]));
+        let theirs = case.vector("0.latents");
+        let mut ours = Vec::new();
+        let mut step = Frames::default();
+        while ours.len() < theirs.len() {
+            generator.step(&[0], &mut step).unwrap();
+            ours.extend_from_slice(step.frame(0));
+        }
+        let distance = furthest(&ours, &theirs);
+        assert!(distance < LATENT_BOUND, "{}: {distance:e}", case.folder.display());
+    }
+}
+
+/// Eight bits are a choice: the sound stays near.
+#[test]
+fn quantized_weights_stay_near() {
+    for folder in cases() {
+        let case = Case::open(&folder, Precision::Q8);
+        let (latents, sound) = compare(&case);
+        println!("{}: quantized latents {latents:.1e}, sound {sound:.1e}", folder.display());
+        assert!(latents > 0.0 && latents < 1.0, "{}: {latents:e}", folder.display());
+    }
+}
