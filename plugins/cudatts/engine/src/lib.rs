@@ -3,6 +3,7 @@
 //! Neural voices in process.
 
 pub mod family;
+pub mod folder;
 mod kernels;
 mod layers;
 pub mod pocket;

@@ -86,6 +86,8 @@ fn weight_of(name: &str, shape: &[usize]) -> Vec<f32> {
             "final_layer.linear.weight",
         ]) {
             0.2
+        } else if shape.len() == 3 && shape[0] == 1 {
+            0.25
         } else {
             1.0
         };
