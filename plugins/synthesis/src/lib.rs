@@ -24,5 +24,5 @@ pub use engine::{
     AudioHalf, Cancel, Engine, Error, Piece, RATES, Request, TextHalf, Utterance, Voice, WordMark,
     check_rate,
 };
-pub use splitter::{Boundary, Clause, MAX_CHARS, MAX_WORDS, Splitter, is_abbreviation};
+pub use splitter::{Boundary, Clause, MAX_CHARS, MAX_WORDS, Splitter, is_abbreviation, tags};
 pub use words::words;

@@ -2,13 +2,19 @@
 
 //! Neural voices in process.
 
+mod cost;
+pub mod engine;
 pub mod family;
 pub mod folder;
 mod kernels;
 mod layers;
 pub mod pocket;
+pub mod registry;
+pub mod schedule;
+mod stretch;
 mod text;
 mod weights;
 
+pub use engine::{NeuralEngine, Options, Settings, Stats};
 pub use layers::Precision;
 pub use weights::{LoadError, Weights};

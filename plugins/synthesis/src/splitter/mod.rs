@@ -44,7 +44,7 @@ mod window;
 use std::ops::Range;
 
 pub(crate) use marks::unspaced;
-pub(crate) use window::tags;
+pub use window::tags;
 
 pub use abbreviations::is_abbreviation;
 

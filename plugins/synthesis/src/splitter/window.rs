@@ -245,8 +245,8 @@ fn tag_at(text: &str, end: bool) -> Tag<'_> {
     }
 }
 
-/// The byte ranges of a text's tags.
-pub(crate) fn tags(text: &str) -> Vec<std::ops::Range<usize>> {
+/// The byte ranges of the tags of a text with markup, in order.
+pub fn tags(text: &str) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(next) = text[at..].find('<') {
