@@ -309,7 +309,10 @@ mod tests {
             }
         });
         is_loading.recv().unwrap();
-        let answer = words.get("a", &|_| drop(waiting.wait()), never);
+        let heard = |_: &Progress| {
+            waiting.wait();
+        };
+        let answer = words.get("a", &heard, never);
         let expected = Err(Error::Unavailable("no such file".into()));
         assert_eq!(answer, expected);
         assert_eq!(loader.join().unwrap(), expected);
@@ -334,7 +337,10 @@ mod tests {
             }
         });
         is_loading.recv().unwrap();
-        let answer = words.get("a", &|_| drop(waiting.wait()), never);
+        let heard = |_: &Progress| {
+            waiting.wait();
+        };
+        let answer = words.get("a", &heard, never);
         assert!(matches!(answer, Err(Error::Failed(_))), "{answer:?}");
         assert!(loader.join().is_err());
         assert!(words.get("a", &|_| (), |_| Ok(Arc::default())).is_ok());

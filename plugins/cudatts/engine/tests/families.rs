@@ -257,7 +257,7 @@ fn text_without_anything_to_say_ends_at_once() {
     let toy = Toy::shared();
     let engine = engine(&toy);
     for text in ["", " ", "…", ". . .\n\n – ! "] {
-        assert_eq!(speak(&engine, text, plain()), [], "{text:?}");
+        assert!(speak(&engine, text, plain()).is_empty(), "{text:?}");
     }
     assert_eq!(toy.counts.steps.load(Relaxed), 0);
     idle(&engine, &toy);
