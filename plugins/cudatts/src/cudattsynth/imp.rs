@@ -165,7 +165,8 @@ impl Speaker for NeuralSpeaker {
         let nanoseconds = |time: std::time::Duration| time.as_nanos() as u64;
         stats.set("step-time", nanoseconds(of.generator.mean));
         stats.set("decoder-step-time", nanoseconds(of.decoder.mean));
-        stats.set("batch-size", of.batch);
+        stats.set("batch-size", of.batch as u64);
+        stats.set("first-audio-engine", nanoseconds(of.first_audio));
         stats.set("open-utterances", of.open as u64);
         stats.set("real-time-factor", of.real_time_factor);
         stats.set("refused", of.refused);
