@@ -663,6 +663,16 @@ fn voices_are_chosen_by_name_and_language_and_loaded_once() {
         );
     }
     assert_eq!(engine.voices().unwrap().len(), 3);
+    let toy = Arc::new(Toy {
+        any_language: true,
+        ..Toy::default()
+    });
+    let engine = self::engine(&toy);
+    let request = request(None, Some("fr"));
+    let mut utterance = engine.open_with(&request, plain()).unwrap();
+    utterance.text.push("Bonjour.").unwrap();
+    utterance.text.finish().unwrap();
+    assert!(pull(&mut utterance).unwrap().0 == toy.expected("Bonjour.", "dora"));
     assert_eq!(engine.sample_rate(&Request::default()), Ok(RATE));
 }
 

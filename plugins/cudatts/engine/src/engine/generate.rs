@@ -218,7 +218,13 @@ impl Stepper {
             let is_sound = !batch.frames.over[place];
             let mut over = !is_sound;
             if let Some(script) = self.scripts.get_mut(&speech.id()) {
-                over |= script.frame();
+                if script.frame() && !over {
+                    tracing::warn!(
+                        utterance = speech.id(),
+                        "the model found no end of its text and was stopped"
+                    );
+                    over = true;
+                }
                 if over {
                     script.over();
                 }

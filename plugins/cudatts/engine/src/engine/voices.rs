@@ -79,7 +79,9 @@ fn choose(family: &dyn Family, request: &Request) -> Result<String, Error> {
     let found = match &request.language {
         None => voices.first(),
         Some(wanted) => find(&voices, |tag| tag.eq_ignore_ascii_case(wanted))
-            .or_else(|| find(&voices, |tag| primary(tag) == primary(wanted))),
+            .or_else(|| find(&voices, |tag| primary(tag) == primary(wanted)))
+            // One that names no language speaks whatever its model does.
+            .or_else(|| voices.iter().find(|voice| voice.languages.is_empty())),
     };
     found.map(|voice| voice.name.clone()).ok_or_else(|| {
         let mut tags: Vec<&str> = voices

@@ -60,6 +60,8 @@ pub struct Counts {
 #[derive(Default)]
 pub struct Toy {
     pub ahead: bool,
+    /// It has a voice, `dora`, that names no language.
+    pub any_language: bool,
     /// What each slot of a step takes.
     pub each: Duration,
     pub counts: Arc<Counts>,
@@ -181,12 +183,13 @@ impl Family for Toy {
     }
 
     fn voices(&self) -> Vec<Voice> {
-        [("anna", "en-GB"), ("bert", "de"), ("carl", "en-US")]
-            .map(|(name, language)| Voice {
-                name: name.into(),
-                languages: vec![language.into()],
-            })
-            .into()
+        let voice = |(name, language): (&str, &str)| Voice {
+            name: name.into(),
+            languages: language.split_whitespace().map(Into::into).collect(),
+        };
+        let voices = [("anna", "en-GB"), ("bert", "de"), ("carl", "en-US")];
+        let any = self.any_language.then_some(("dora", ""));
+        voices.into_iter().chain(any).map(voice).collect()
     }
 
     fn voice(&self, name: &str) -> Result<LoadedVoice, Error> {
