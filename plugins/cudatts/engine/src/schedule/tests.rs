@@ -109,6 +109,24 @@ fn the_soonest_deadlines_go_first_and_newcomers_by_their_age() {
 }
 
 #[test]
+fn who_runs_dry_first_is_stepped_first_whatever_is_in_store() {
+    let mut scheduler = Scheduler::new(limits(2, 1));
+    ready(&mut scheduler, MS, 1);
+    ready(&mut scheduler, MS, 2);
+    for _ in 0..2 {
+        let work = scheduler.next(MS);
+        sound(&mut scheduler, MS, &work);
+    }
+    // Each has played a frame by then; the second took its own earlier.
+    scheduler.taken(10 * MS, 2, FRAME);
+    scheduler.taken(50 * MS, 1, FRAME);
+    assert_eq!(stepped(&scheduler.next(60 * MS)), [2]);
+    // It lasts until 170 ms with that, the other until 130.
+    scheduler.sounded(60 * MS, 2, 1, FRAME, false);
+    assert_eq!(stepped(&scheduler.next(60 * MS)), [1]);
+}
+
+#[test]
 fn others_come_along_where_that_costs_little() {
     // On a GPU all of a step's cost is its own, on a CPU it is the slots'.
     for (fixed, each, expected) in [(MS * 4, MS / 100, 4), (MS / 10, MS * 4, 1)] {
