@@ -11,7 +11,7 @@
 //! sound of them. A step of the generator is a *frame*, however many passes that takes inside: a family with a depth
 //! transformer runs its 16 or 32 passes in [`Generator::step`] and answers with the codes of one frame; one that is not
 //! autoregressive computes a few frames ahead and hands them out one by one. A family without a separate decoder hands
-//! samples through. `tests/families.rs` has a family of two passes a frame in a page.
+//! samples through. `tests/toy` has a family of two passes a frame in a page.
 //!
 //! # Threads
 //! A [`Family`] is shared. A generator and a decoder are each called by one thread at a time, not always the same one, and

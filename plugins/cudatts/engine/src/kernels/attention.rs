@@ -61,7 +61,7 @@ pub fn attend(
             for value in memory.values.chunks_exact(row) {
                 let Some(share) = scores.next() else { break };
                 for (out, value) in out.iter_mut().zip(&value[at..at + heads.width]) {
-                    *out = share.mul_add(*value, *out);
+                    *out += share * value;
                 }
             }
         }

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //! Products of rows with a matrix of 32-bit numbers.
+//!
+//! Sixteen rows of the matrix lie side by side: a number of the input is multiplied with all sixteen at once, and no sum
+//! across lanes is ever needed. A tile of a few rows of the input and 32 of the matrix stays in registers.
 
-use gemm::Parallelism;
 use multiversion::multiversion;
+use rayon::prelude::*;
 
-/// Up to here each row of the matrix is read once for all rows of the input, without packing anything.
-const FEW_ROWS: usize = 4;
+/// Rows of the matrix that lie side by side.
+const SIDE: usize = 16;
+/// Of those, so many at once.
+const GROUPS: usize = 2;
+/// Rows of the input at once.
+const ROWS: usize = 6;
 /// From so many multiplications on a second core is worth its call.
 const WORTH_SHARING: usize = 1 << 25;
 
@@ -36,60 +43,159 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// `out[m][n]` = Σ `rows[m][k]` · `matrix[n][k]`.
-pub fn product(rows: Rows<'_>, matrix: &[f32], width: usize, out: &mut [f32]) {
-    let outputs = matrix.len() / width;
-    assert_eq!(out.len(), rows.count * outputs);
-    if rows.count == 0 || outputs == 0 {
-        return;
-    }
-    assert!(rows.values.len() >= (rows.count - 1) * rows.stride + width);
-    if rows.count <= FEW_ROWS {
-        few(rows, matrix, width, out);
-        return;
-    }
-    let parallelism = if rows.count * matrix.len() >= WORTH_SHARING {
-        Parallelism::Rayon(0)
-    } else {
-        Parallelism::None
-    };
-    // SAFETY: the strides keep each access inside of the three slices, as asserted above, and `out` is no part of the others.
-    unsafe {
-        gemm::gemm(
-            rows.count,
-            outputs,
-            width,
-            out.as_mut_ptr(),
-            1,
-            outputs as isize,
-            false,
-            rows.values.as_ptr(),
-            1,
-            rows.stride as isize,
-            matrix.as_ptr(),
-            width as isize,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+/// A matrix.
+pub struct Matrix {
+    outputs: usize,
+    width: usize,
+    /// For each sixteen rows, for each place in a row: sixteen numbers.
+    lanes: Vec<[f32; SIDE]>,
+}
+
+impl std::fmt::Debug for Matrix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "F32 {}×{}", self.outputs, self.width)
     }
 }
 
+impl Matrix {
+    /// Of `rows` of `width` numbers.
+    pub fn new(rows: &[f32], width: usize) -> Matrix {
+        let outputs = rows.len() / width;
+        let mut lanes = vec![[0.0; SIDE]; outputs.div_ceil(SIDE) * width];
+        for (n, row) in rows.chunks_exact(width).enumerate() {
+            let (group, side) = (n / SIDE, n % SIDE);
+            for (lane, x) in lanes[group * width..].iter_mut().zip(row) {
+                lane[side] = *x;
+            }
+        }
+        Matrix {
+            outputs,
+            width,
+            lanes,
+        }
+    }
+
+    /// `out[m][n]` = Σ `rows[m][k]` · `self[n][k]`.
+    pub fn product(&self, rows: Rows<'_>, out: &mut [f32]) {
+        assert_eq!(out.len(), rows.count * self.outputs);
+        if rows.count == 0 {
+            return;
+        }
+        let out = Shared(out.as_mut_ptr());
+        let blocks = self.lanes.len().div_ceil(GROUPS * self.width);
+        // SAFETY: each block writes columns of the output of its own, which is as large as asserted above.
+        let block = |block: usize| unsafe {
+            match fused() {
+                true => fused_block(self, block, rows, &out),
+                false => self.block::<false>(block, rows, &out),
+            }
+        };
+        if rows.count * self.outputs * self.width >= WORTH_SHARING {
+            (0..blocks).into_par_iter().for_each(block);
+        } else {
+            (0..blocks).for_each(block);
+        }
+    }
+
+    /// Up to 32 columns of the output.
+    ///
+    /// # Safety
+    /// `out` has `rows.count` rows of `self.outputs` numbers; nobody else writes columns of this block.
+    #[inline(always)]
+    unsafe fn block<const FUSED: bool>(&self, block: usize, rows: Rows<'_>, out: &Shared) {
+        let width = self.width;
+        let lanes = &self.lanes[block * GROUPS * width..];
+        let first = block * GROUPS * SIDE;
+        let mut at = 0;
+        macro_rules! tiles {
+            ($rows:literal, $groups:literal) => {
+                while at + $rows <= rows.count {
+                    let inputs: [&[f32]; $rows] =
+                        std::array::from_fn(|m| rows.row(at + m, width));
+                    let of: [&[[f32; SIDE]]; $groups] =
+                        std::array::from_fn(|g| &lanes[g * width..(g + 1) * width]);
+                    let sums = tile::<FUSED, $rows, $groups>(of, inputs, width);
+                    for (m, sums) in sums.iter().enumerate() {
+                        for (g, sums) in sums.iter().enumerate() {
+                            let column = first + g * SIDE;
+                            let count = SIDE.min(self.outputs - column);
+                            // SAFETY: inside of the row, of which nobody else writes these columns.
+                            unsafe {
+                                let to = out.0.add((at + m) * self.outputs + column);
+                                std::ptr::copy_nonoverlapping(sums.as_ptr(), to, count);
+                            }
+                        }
+                    }
+                    at += $rows;
+                }
+            };
+        }
+        if lanes.len() >= GROUPS * width {
+            tiles!(6, 2);
+            tiles!(2, 2);
+            tiles!(1, 2);
+        } else {
+            tiles!(6, 1);
+            tiles!(2, 1);
+            tiles!(1, 1);
+        }
+        const { assert!(ROWS == 6 && GROUPS == 2) };
+    }
+}
+
+/// # Safety
+/// As [`Matrix::block`].
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512dq+avx512vl+avx2+fma",
     "x86_64+avx2+fma"
 ))]
-fn few(rows: Rows<'_>, matrix: &[f32], width: usize, out: &mut [f32]) {
-    let outputs = matrix.len() / width;
-    for (n, weights) in matrix.chunks_exact(width).enumerate() {
-        for m in 0..rows.count {
-            out[m * outputs + n] = dot_here(rows.row(m, width), weights);
+unsafe fn fused_block(matrix: &Matrix, block: usize, rows: Rows<'_>, out: &Shared) {
+    // SAFETY: the caller's.
+    unsafe { matrix.block::<true>(block, rows, out) }
+}
+
+struct Shared(*mut f32);
+// SAFETY: threads write disjoint parts of what it points to.
+unsafe impl Sync for Shared {}
+
+/// Whether this machine multiplies and adds in one instruction; where it does not, `mul_add` is a slow function.
+fn fused() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx2")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        cfg!(target_arch = "aarch64")
+    }
+}
+
+#[inline(always)]
+fn multiply_add<const FUSED: bool>(a: f32, b: f32, sum: f32) -> f32 {
+    if FUSED { a.mul_add(b, sum) } else { a * b + sum }
+}
+
+#[inline(always)]
+fn tile<const FUSED: bool, const M: usize, const G: usize>(
+    lanes: [&[[f32; SIDE]]; G],
+    inputs: [&[f32]; M],
+    width: usize,
+) -> [[[f32; SIDE]; G]; M] {
+    let mut sums = [[[0.0_f32; SIDE]; G]; M];
+    let lanes: [&[[f32; SIDE]]; G] = std::array::from_fn(|g| &lanes[g][..width]);
+    let inputs: [&[f32]; M] = std::array::from_fn(|m| &inputs[m][..width]);
+    for k in 0..width {
+        for m in 0..M {
+            let x = inputs[m][k];
+            for g in 0..G {
+                for lane in 0..SIDE {
+                    sums[m][g][lane] =
+                        multiply_add::<FUSED>(x, lanes[g][k][lane], sums[m][g][lane]);
+                }
+            }
         }
     }
+    sums
 }
 
 /// Σ a·b.
@@ -100,7 +206,7 @@ pub fn dot_here(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     for (a, b) in a.iter().zip(b) {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum = a.mul_add(*b, *sum);
+            *sum += a * b;
         }
     }
     let mut rest = 0.0_f32;
@@ -124,26 +230,27 @@ mod tests {
 
     #[test]
     fn few_rows_and_many_give_the_same() {
-        let (width, outputs) = (100, 7);
         let value = |n: usize| ((n * 7_919) % 1_009) as f32 / 1_009.0 - 0.5;
-        let matrix: Vec<f32> = (0..width * outputs).map(value).collect();
-        // Windows that overlap, as those of a convolution do.
-        let values: Vec<f32> = (0..30 * 11 + width).map(|n| value(n + 5)).collect();
-        for count in [1, 2, 4, 5, 12, 30] {
-            let rows = Rows {
-                values: &values,
-                count,
-                stride: 11,
-            };
-            let mut out = vec![0.0; count * outputs];
-            product(rows, &matrix, width, &mut out);
-            for m in 0..count {
-                for n in 0..outputs {
-                    let right: f64 = (0..width)
-                        .map(|k| f64::from(values[m * 11 + k]) * f64::from(matrix[n * width + k]))
-                        .sum();
-                    let error = (f64::from(out[m * outputs + n]) - right).abs();
-                    assert!(error < 1e-5, "{count} {m} {n}: {error:e}");
+        for (width, outputs) in [(100, 7), (3, 1), (64, 40), (5, 64)] {
+            let rows: Vec<f32> = (0..width * outputs).map(value).collect();
+            let matrix = Matrix::new(&rows, width);
+            // Windows that overlap, as those of a convolution do.
+            let values: Vec<f32> = (0..30 * 11 + width).map(|n| value(n + 5)).collect();
+            for count in [1, 2, 4, 5, 6, 12, 13, 30] {
+                let windows = Rows {
+                    values: &values,
+                    count,
+                    stride: 11,
+                };
+                let mut out = vec![0.0; count * outputs];
+                matrix.product(windows, &mut out);
+                for m in 0..count {
+                    for n in 0..outputs {
+                        let pairs = values[m * 11..].iter().zip(&rows[n * width..(n + 1) * width]);
+                        let right: f64 = pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                        let error = (f64::from(out[m * outputs + n]) - right).abs();
+                        assert!(error < 1e-5, "{width} {count} {m} {n}: {error:e}");
+                    }
                 }
             }
         }

@@ -79,21 +79,6 @@ impl Matrix {
         }
     }
 
-    /// Its rows, which are the columns of the output.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
-    /// Numbers of a row.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Bytes that it takes.
-    pub fn bytes(&self) -> usize {
-        self.weights.len() * SIDE * QUAD + self.scales.len() * SIDE * 2
-    }
-
     /// `out[m][n]` = Σ `rows[m][k]` · `self[n][k]`.
     ///
     /// Rows that overlap are quantized once where their stride is a multiple of [`BLOCK`], as that of a convolution over

@@ -19,7 +19,7 @@ pub enum Precision {
 
 #[derive(Debug)]
 enum Matrix {
-    F32(Vec<f32>),
+    F32(product::Matrix),
     Q8(q8::Matrix),
 }
 
@@ -38,7 +38,7 @@ impl Linear {
         let outputs = rows.len() / width;
         let matrix = match precision {
             Precision::Q8 if q8::Matrix::fits(width) => Matrix::Q8(q8::Matrix::new(&rows, width)),
-            _ => Matrix::F32(rows),
+            _ => Matrix::F32(product::Matrix::new(&rows, width)),
         };
         Self {
             matrix,
@@ -64,11 +64,6 @@ impl Linear {
         Ok(Self::new(rows, width, bias, precision))
     }
 
-    /// Numbers of a row of the output.
-    pub fn outputs(&self) -> usize {
-        self.outputs
-    }
-
     /// For rows one behind the other.
     pub fn apply(&self, rows: &[f32]) -> Vec<f32> {
         let mut out = Vec::new();
@@ -81,7 +76,7 @@ impl Linear {
         out.clear();
         out.resize(rows.count * self.outputs, 0.0);
         match &self.matrix {
-            Matrix::F32(matrix) => product::product(rows, matrix, self.width, out),
+            Matrix::F32(matrix) => matrix.product(rows, out),
             Matrix::Q8(matrix) => matrix.product(rows, out),
         }
         if let Some(bias) = &self.bias {

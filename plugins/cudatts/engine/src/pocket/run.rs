@@ -47,6 +47,15 @@ struct Place {
     speaking: Option<Speaking>,
 }
 
+/// For each of so many places its row in a step, where it takes part.
+fn rows_of(slots: &[Slot], places: usize) -> Vec<Option<usize>> {
+    let mut rows = vec![None; places];
+    for (row, slot) in slots.iter().enumerate() {
+        rows[*slot] = Some(row);
+    }
+    rows
+}
+
 /// Makes latents.
 pub struct PocketGenerator {
     backbone: Arc<Backbone>,
@@ -107,10 +116,9 @@ impl family::Generator for PocketGenerator {
         let mut at_work: Vec<(usize, &mut Memory, &mut Speaking)> =
             Vec::with_capacity(slots.len());
         // In the order of the places, since each is borrowed from the one list.
-        for (slot, place) in self.places.iter_mut().enumerate() {
-            let Some(row) = slots.iter().position(|wanted| *wanted == slot) else {
-                continue;
-            };
+        let rows = rows_of(slots, self.places.len());
+        for (slot, (place, row)) in self.places.iter_mut().zip(rows).enumerate() {
+            let Some(row) = row else { continue };
             let Some(speaking) = &mut place.speaking else {
                 return Err(Error::Failed(format!("slot {slot} speaks nothing")));
             };
@@ -210,10 +218,9 @@ impl family::Decoder for PocketDecoder {
         let mut latents = Vec::with_capacity(frames.len());
         let mut states = Vec::with_capacity(slots.len());
         let mut fading = Vec::with_capacity(slots.len());
-        for (slot, (state, begun)) in self.places.iter_mut().enumerate() {
-            let Some(row) = slots.iter().position(|wanted| *wanted == slot) else {
-                continue;
-            };
+        let rows = rows_of(slots, self.places.len());
+        for ((state, begun), row) in self.places.iter_mut().zip(rows) {
+            let Some(row) = row else { continue };
             order.push(row);
             latents.extend_from_slice(&frames[row * width..(row + 1) * width]);
             fading.push(!std::mem::replace(begun, true));

@@ -9,15 +9,14 @@ use super::{Tokenizer, prepare::prepare};
 use crate::pocket::config::Writing;
 
 /// Of a part; with more the model skips words.
-pub const MOST_TOKENS: usize = 50;
+const MOST_TOKENS: usize = 50;
 
-/// A part of a text: as it is written there, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+/// A part of a text.
+struct Part {
     /// The part, not prepared yet.
-    pub text: String,
+    text: String,
     /// Its tokens, about.
-    pub tokens: usize,
+    tokens: usize,
 }
 
 /// Cuts a text.
