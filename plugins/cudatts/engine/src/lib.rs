@@ -2,6 +2,7 @@
 
 //! Neural voices in process.
 
+pub mod backend;
 mod cost;
 pub mod engine;
 pub mod family;

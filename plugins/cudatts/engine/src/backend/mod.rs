@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! Engines that are loaded at run time, because what they link is not on every machine.
+
+pub mod abi;
