@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 pub const TYPE_PREFIX: &str = "GstDuplex";
 
 /// Our plugins by name.
-pub const PLUGINS: [&str; 5] = [
+pub const PLUGINS: [&str; 6] = [
     "duplexasr",
     "duplexchat",
+    "duplexcuda",
     "duplexespeak",
     "duplextts",
     "duplexvad",

@@ -12,9 +12,10 @@ use std::{
 };
 
 /// Our plugins by the name of their files.
-pub const FILES: [&str; 5] = [
+pub const FILES: [&str; 6] = [
     "libgstduplexasr.so",
     "libgstduplexchat.so",
+    "libgstduplexcuda.so",
     "libgstduplexespeak.so",
     "libgstduplextts.so",
     "libgstduplexvad.so",
@@ -28,6 +29,7 @@ pub fn init() {
         gst::init().expect("GStreamer starts");
         gstduplexasr::plugin_register_static().expect("duplexasr registers");
         gstduplexchat::plugin_register_static().expect("duplexchat registers");
+        gstduplexcuda::plugin_register_static().expect("duplexcuda registers");
         gstduplexespeak::plugin_register_static().expect("duplexespeak registers");
         gstduplextts::plugin_register_static().expect("duplextts registers");
         gstduplexvad::plugin_register_static().expect("duplexvad registers");

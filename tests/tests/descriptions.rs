@@ -25,6 +25,7 @@ fn init() {
         gstduplexchat::plugin_register_static().unwrap();
         gstduplexasr::plugin_register_static().unwrap();
         gstduplextts::plugin_register_static().unwrap();
+        gstduplexcuda::plugin_register_static().unwrap();
         gstduplexespeak::plugin_register_static().unwrap();
         // One of the broken descriptions names what a machine may lack; this one lacks it in any case.
         let registry = gst::Registry::get();

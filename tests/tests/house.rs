@@ -67,6 +67,7 @@ fn only_the_espeak_plugin_links_espeak() {
     assert!(espeak("libgstduplexespeak.so"));
     for file in [
         "libgstduplexchat.so",
+        "libgstduplexcuda.so",
         "libgstduplextts.so",
         "libgstduplexvad.so",
         "duplex",
@@ -129,6 +130,7 @@ fn rooms_depend_on_nothing_they_may_not_see() {
             "duplex-synthesis",
             "duplex-espeak",
             "duplex-recognition",
+            "duplex-neural",
             "duplex-yaml",
         ]
         .contains(&name)
@@ -159,6 +161,7 @@ fn policy_knows_no_gstreamer() {
         "plugins/chat/dialogue",
         "plugins/synthesis",
         "plugins/espeak/engine",
+        "plugins/cudatts/engine",
         "plugins/asr/recognition",
         "pipelines/yaml",
         "pipelines/runner/src/serve/access.rs",

@@ -18,9 +18,10 @@ static TABLE: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
 });
 
 /// Elements of gst-duplex and the plugin that holds each.
-pub const OURS: [(&str, &str); 8] = [
+pub const OURS: [(&str, &str); 9] = [
     ("chateliza", "duplexchat"),
     ("chatllm", "duplexchat"),
+    ("cudattsynth", "duplexcuda"),
     ("vad", "duplexvad"),
     ("vadsrc", "duplexvad"),
     ("ttssink", "duplextts"),

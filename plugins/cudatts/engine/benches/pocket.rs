@@ -16,11 +16,15 @@ use duplex_neural::{
     pocket::{Files, Pocket},
 };
 
-const TEXT: &str = "We were told that the harbour lies behind the hill, and that the boats come in with the tide.";
+const TEXT: &str =
+    "We were told that the harbour lies behind the hill, and that the boats come in with the tide.";
 const FRAMES: usize = 100;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|a| !a.starts_with("--"))
+        .collect();
     let Some(folder) = arguments.first().map(Path::new) else {
         println!("SKIPPED: name the folder of a model");
         return;
@@ -44,7 +48,11 @@ fn main() {
         precision,
     );
     let pocket = pocket.expect("a model");
-    println!("{precision:?}: loaded in {:?}, {}", started.elapsed(), memory());
+    println!(
+        "{precision:?}: loaded in {:?}, {}",
+        started.elapsed(),
+        memory()
+    );
     let voice = pocket.voice("stored").expect("a voice");
     let mut chunk: Chunk = pocket.chunks(TEXT).expect("chunks").remove(0);
     (chunk.tail, chunk.most) = (usize::MAX / 2, usize::MAX);
@@ -58,21 +66,30 @@ fn main() {
         let mut generator = pocket.pocket_generator(1);
         let mut decoder = pocket.pocket_decoder(1);
         let started = Instant::now();
-        generator.admit(0, &chunk, &voice, sampling).expect("admitted");
+        generator
+            .admit(0, &chunk, &voice, sampling)
+            .expect("admitted");
         let read = started.elapsed();
         let (mut frames, mut sound) = (Frames::default(), Vec::new());
         generator.step(&[0], &mut frames).expect("a step");
-        decoder.decode(&[0], &frames.values, &mut sound).expect("sound");
+        decoder
+            .decode(&[0], &frames.values, &mut sound)
+            .expect("sound");
         firsts.push((started.elapsed(), read));
     }
     firsts.sort();
-    println!("first audio {:?} (the text read in {:?})", firsts[10].0, firsts[10].1);
+    println!(
+        "first audio {:?} (the text read in {:?})",
+        firsts[10].0, firsts[10].1
+    );
     for streams in [1, 2, 4, 8, 16] {
         let slots: Vec<usize> = (0..streams).collect();
         let mut generator = pocket.pocket_generator(streams);
         let mut decoder = pocket.pocket_decoder(streams);
         for slot in &slots {
-            generator.admit(*slot, &chunk, &voice, sampling).expect("admitted");
+            generator
+                .admit(*slot, &chunk, &voice, sampling)
+                .expect("admitted");
         }
         let (mut frames, mut sound) = (Frames::default(), Vec::new());
         let (mut flow, mut codec) = (Vec::new(), Vec::new());
@@ -80,7 +97,9 @@ fn main() {
             let started = Instant::now();
             generator.step(&slots, &mut frames).expect("a step");
             let made = Instant::now();
-            decoder.decode(&slots, &frames.values, &mut sound).expect("sound");
+            decoder
+                .decode(&slots, &frames.values, &mut sound)
+                .expect("sound");
             flow.push(made - started);
             codec.push(made.elapsed());
         }
@@ -104,7 +123,8 @@ fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let of = |key: &str| {
         let line = status.lines().find(|line| line.starts_with(key));
-        line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap_or_default()
+        line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .unwrap_or_default()
     };
     format!("{} {}", of("VmHWM"), of("VmRSS"))
 }

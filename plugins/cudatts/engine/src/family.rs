@@ -123,10 +123,6 @@ pub trait Decoder: Send {
 
     /// The sound of a frame for each of these slots, in their order: `frame_samples` samples each, −1.0 to 1.0, into
     /// `sound`, which is cleared.
-    fn decode(
-        &mut self,
-        slots: &[Slot],
-        frames: &[f32],
-        sound: &mut Vec<f32>,
-    ) -> Result<(), Error>;
+    fn decode(&mut self, slots: &[Slot], frames: &[f32], sound: &mut Vec<f32>)
+    -> Result<(), Error>;
 }

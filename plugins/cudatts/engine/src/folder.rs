@@ -20,11 +20,24 @@ pub fn model(folder: &Path) -> Result<Files, LoadError> {
         )));
     }
     let one_of = |names: &[&str]| -> Result<PathBuf, LoadError> {
-        let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-        found.ok_or_else(|| other(format!("{} has no {}", folder.display(), names.join(" or "))))
+        let found = names
+            .iter()
+            .map(|name| folder.join(name))
+            .find(|path| path.is_file());
+        found.ok_or_else(|| {
+            other(format!(
+                "{} has no {}",
+                folder.display(),
+                names.join(" or ")
+            ))
+        })
     };
     let mut voices = Vec::new();
-    for entry in VOICES.iter().filter_map(|name| folder.join(name).read_dir().ok()).flatten() {
+    for entry in VOICES
+        .iter()
+        .filter_map(|name| folder.join(name).read_dir().ok())
+        .flatten()
+    {
         let path = entry
             .map_err(|error| LoadError::Read {
                 path: folder.to_owned(),
@@ -32,9 +45,10 @@ pub fn model(folder: &Path) -> Result<Files, LoadError> {
             })?
             .path();
         let name = path.file_stem().and_then(|stem| stem.to_str());
-        if let (Some(name), Some("safetensors")) =
-            (name, path.extension().and_then(|extension| extension.to_str()))
-        {
+        if let (Some(name), Some("safetensors")) = (
+            name,
+            path.extension().and_then(|extension| extension.to_str()),
+        ) {
             voices.push((name.to_owned(), path.clone()));
         }
     }

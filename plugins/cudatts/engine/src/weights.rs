@@ -46,7 +46,9 @@ pub enum LoadError {
         needed: u64,
     },
     /// A tensor is missing.
-    #[error("{path} has no tensor `{name}` of shape {needed:?}{near}; it belongs to another configuration")]
+    #[error(
+        "{path} has no tensor `{name}` of shape {needed:?}{near}; it belongs to another configuration"
+    )]
     Missing {
         /// The file.
         path: PathBuf,

@@ -121,7 +121,8 @@ fn make_weights(shapes: &serde_json::Value, path: &Path) {
     }
     let header = serde_json::to_vec(&header).unwrap();
     let mut file = std::io::BufWriter::new(File::create(path).unwrap());
-    file.write_all(&(header.len() as u64).to_le_bytes()).unwrap();
+    file.write_all(&(header.len() as u64).to_le_bytes())
+        .unwrap();
     file.write_all(&header).unwrap();
     for (name, shape) in &shapes {
         for x in weight_of(name, shape) {
@@ -206,7 +207,13 @@ fn furthest(ours: &[f32], theirs: &[f32]) -> f32 {
     assert_eq!(ours.len(), theirs.len());
     let distances = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs());
     // A number that is none is as far as can be.
-    distances.fold(0.0, |most, x| if x.is_nan() { f32::INFINITY } else { most.max(x) })
+    distances.fold(0.0, |most, x| {
+        if x.is_nan() {
+            f32::INFINITY
+        } else {
+            most.max(x)
+        }
+    })
 }
 
 #[test]
@@ -224,7 +231,13 @@ fn texts_are_cut_and_tokenized_alike() {
                 .into_iter()
                 .map(|token| token as u32)
                 .collect();
-            assert_eq!(chunks[0].tokens, tokens, "{}: {}", folder.display(), parts[0]);
+            assert_eq!(
+                chunks[0].tokens,
+                tokens,
+                "{}: {}",
+                folder.display(),
+                parts[0]
+            );
             // Chunks are the text, without gaps.
             let mut at = 0;
             for chunk in &chunks {
@@ -242,8 +255,15 @@ fn latents_and_sound_are_those_of_the_reference() {
     for folder in cases() {
         let case = Case::open(&folder, Precision::F32);
         let (latents, sound) = compare(&case);
-        println!("{}: latents {latents:.1e}, sound {sound:.1e}", folder.display());
-        assert!(latents < LATENT_BOUND, "{}: latents {latents:e}", folder.display());
+        println!(
+            "{}: latents {latents:.1e}, sound {sound:.1e}",
+            folder.display()
+        );
+        assert!(
+            latents < LATENT_BOUND,
+            "{}: latents {latents:e}",
+            folder.display()
+        );
         assert!(sound < AUDIO_BOUND, "{}: sound {sound:e}", folder.display());
     }
 }
@@ -272,7 +292,9 @@ fn compare(case: &Case) -> (f32, f32) {
                     temperature: None,
                     seed: 0,
                 };
-                generator.admit(slot_of(number), &chunk, &voice, sampling).unwrap();
+                generator
+                    .admit(slot_of(number), &chunk, &voice, sampling)
+                    .unwrap();
                 generator.inject(slot_of(number), case.noise(&parts[0]));
                 decoder.reset(slot_of(number));
             }
@@ -282,7 +304,9 @@ fn compare(case: &Case) -> (f32, f32) {
             .collect();
         let busy_slots: Vec<usize> = busy.iter().map(|number| slot_of(*number)).collect();
         generator.step(&busy_slots, &mut step).unwrap();
-        decoder.decode(&busy_slots, &step.values, &mut made).unwrap();
+        decoder
+            .decode(&busy_slots, &step.values, &mut made)
+            .unwrap();
         for (place, number) in busy.iter().enumerate() {
             latents[*number].extend_from_slice(step.frame(place));
             let samples = case.pocket.frame_samples();
@@ -294,7 +318,9 @@ fn compare(case: &Case) -> (f32, f32) {
         let theirs = case.vector(&format!("{number}.latents"));
         worst.0 = worst.0.max(furthest(&latents[number], &theirs));
         let theirs = case.vector(&format!("{number}.audio"));
-        worst.1 = worst.1.max(furthest(&sound[number][..theirs.len()], &theirs));
+        worst.1 = worst
+            .1
+            .max(furthest(&sound[number][..theirs.len()], &theirs));
     }
     worst
 }
@@ -305,7 +331,10 @@ fn cloned_voices_speak_as_those_of_the_reference() {
     for folder in cases() {
         let case = Case::open(&folder, Precision::F32);
         let count = case.facts["recording"].as_u64().unwrap() as usize;
-        let recording: Vec<f32> = uniform("recording", count).iter().map(|x| x * 0.1).collect();
+        let recording: Vec<f32> = uniform("recording", count)
+            .iter()
+            .map(|x| x * 0.1)
+            .collect();
         let cloned: LoadedVoice = Arc::new(case.pocket.clone_voice(&recording).unwrap());
         let (text, parts) = case.texts().remove(0);
         let mut generator = case.pocket.pocket_generator(1);
@@ -325,7 +354,11 @@ fn cloned_voices_speak_as_those_of_the_reference() {
             ours.extend_from_slice(step.frame(0));
         }
         let distance = furthest(&ours, &theirs);
-        assert!(distance < LATENT_BOUND, "{}: {distance:e}", case.folder.display());
+        assert!(
+            distance < LATENT_BOUND,
+            "{}: {distance:e}",
+            case.folder.display()
+        );
     }
 }
 
@@ -335,7 +368,14 @@ fn quantized_weights_stay_near() {
     for folder in cases() {
         let case = Case::open(&folder, Precision::Q8);
         let (latents, sound) = compare(&case);
-        println!("{}: quantized latents {latents:.1e}, sound {sound:.1e}", folder.display());
-        assert!(latents > 0.0 && latents < 1.0, "{}: {latents:e}", folder.display());
+        println!(
+            "{}: quantized latents {latents:.1e}, sound {sound:.1e}",
+            folder.display()
+        );
+        assert!(
+            latents > 0.0 && latents < 1.0,
+            "{}: {latents:e}",
+            folder.display()
+        );
     }
 }

@@ -30,6 +30,8 @@ use duplex_synthesis::{Engine, Error, Request, Utterance, Voice};
 use duplex_textpad::{Settings as Common, Speaker};
 use gst::{glib, prelude::*};
 
+use super::Quantization;
+
 const DEFAULT_MAX_BATCH: u32 = 16;
 const DEFAULT_SEED: u64 = 0;
 /// The model's own.
@@ -49,7 +51,7 @@ duplex_textpad::text_to_audio_element! {
 #[derive(Clone)]
 struct Settings {
     model: Option<String>,
-    quantization: String,
+    quantization: Quantization,
     max_batch: u32,
     seed: u64,
     temperature: f64,
@@ -59,7 +61,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             model: None,
-            quantization: "q8_0".into(),
+            quantization: Quantization::default(),
             max_batch: DEFAULT_MAX_BATCH,
             seed: DEFAULT_SEED,
             temperature: DEFAULT_TEMPERATURE,
@@ -85,13 +87,12 @@ impl NeuralSpeaker {
     }
 }
 
-fn precision(name: &str) -> Result<Precision, Error> {
-    match name {
-        "q8_0" => Ok(Precision::Q8),
-        "none" => Ok(Precision::F32),
-        other => Err(Error::BadRequest(format!(
-            "quantization `{other}` is unknown: q8_0 (a quarter of the memory, three times the speed) or none"
-        ))),
+impl From<Quantization> for Precision {
+    fn from(quantization: Quantization) -> Self {
+        match quantization {
+            Quantization::None => Self::F32,
+            Quantization::Q8 => Self::Q8,
+        }
     }
 }
 
@@ -105,28 +106,25 @@ impl Speaker for NeuralSpeaker {
                      voices in voices/; read at NULL to READY and shared with all elements that name the same",
                 )
                 .build(),
-            glib::ParamSpecString::builder("quantization")
+            glib::ParamSpecEnum::builder_with_default("quantization", Quantization::default())
                 .nick("Quantization")
-                .blurb(
-                    "Numbers of the large matrices on the CPU: q8_0 (8 bits, a quarter of the memory and of the time) or none (32 bits)",
-                )
-                .default_value(Some("q8_0"))
+                .blurb("Numbers of the large matrices on the CPU; elements that differ in it share no engine")
                 .build(),
             glib::ParamSpecUInt::builder("max-batch")
                 .nick("Maximum Batch")
-                .blurb("Most utterances that are spoken at once with this model; of the element that loads it")
+                .blurb("Most utterances that are spoken at once with this model, a number of utterances; that of the element that loads it counts")
                 .minimum(1)
                 .maximum(4_096)
                 .default_value(DEFAULT_MAX_BATCH)
                 .build(),
             glib::ParamSpecUInt64::builder("seed")
                 .nick("Seed")
-                .blurb("The same seed gives the same sound for the same text, whatever else is in the batch (0: another one for each utterance)")
+                .blurb("A number: the same seed gives the same sound for the same text, whatever else is in the batch (0: a seed of its own for each utterance, a number of the engine's)")
                 .default_value(DEFAULT_SEED)
                 .build(),
             glib::ParamSpecDouble::builder("temperature")
                 .nick("Temperature")
-                .blurb("How much chance is in the voice: 0 is none, 1 is lively and less reliable (-1: the model's own)")
+                .blurb("How much chance is in the voice: 0.0 is none, 1.0 is lively and less reliable (-1: the model's own)")
                 .minimum(-1.0)
                 .maximum(2.0)
                 .default_value(DEFAULT_TEMPERATURE)
@@ -139,7 +137,7 @@ impl Speaker for NeuralSpeaker {
         let mut settings = self.settings();
         match name {
             "model" => settings.model = text(),
-            "quantization" => settings.quantization = text().unwrap_or_default(),
+            "quantization" => settings.quantization = value.get().unwrap_or_default(),
             "max-batch" => settings.max_batch = value.get().unwrap_or(DEFAULT_MAX_BATCH),
             "seed" => settings.seed = value.get().unwrap_or(DEFAULT_SEED),
             "temperature" => settings.temperature = value.get().unwrap_or(DEFAULT_TEMPERATURE),
@@ -180,7 +178,7 @@ impl Speaker for NeuralSpeaker {
                 "no model: set model to the folder of one (config.yaml, model.safetensors, tokenizer.json, voices/)".into(),
             ));
         };
-        let precision = precision(&settings.quantization)?;
+        let precision = Precision::from(settings.quantization);
         // Two spellings of a folder are one model.
         let place = Path::new(model);
         let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());

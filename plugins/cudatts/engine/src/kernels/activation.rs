@@ -113,7 +113,10 @@ mod tests {
             let wide = f64::from(x);
             let root = (2.0 / std::f64::consts::PI).sqrt();
             let cases = [
-                (elu as fn(&mut [f32]), if wide > 0.0 { wide } else { wide.exp_m1() }),
+                (
+                    elu as fn(&mut [f32]),
+                    if wide > 0.0 { wide } else { wide.exp_m1() },
+                ),
                 (silu, wide / (1.0 + (-wide).exp())),
                 (
                     gelu_tanh,

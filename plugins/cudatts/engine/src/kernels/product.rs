@@ -110,8 +110,7 @@ impl Matrix {
         macro_rules! tiles {
             ($rows:literal, $groups:literal) => {
                 while at + $rows <= rows.count {
-                    let inputs: [&[f32]; $rows] =
-                        std::array::from_fn(|m| rows.row(at + m, width));
+                    let inputs: [&[f32]; $rows] = std::array::from_fn(|m| rows.row(at + m, width));
                     let of: [&[[f32; SIDE]]; $groups] =
                         std::array::from_fn(|g| &lanes[g * width..(g + 1) * width]);
                     let sums = tile::<FUSED, $rows, $groups>(of, inputs, width);
@@ -172,7 +171,11 @@ fn fused() -> bool {
 
 #[inline(always)]
 fn multiply_add<const FUSED: bool>(a: f32, b: f32, sum: f32) -> f32 {
-    if FUSED { a.mul_add(b, sum) } else { a * b + sum }
+    if FUSED {
+        a.mul_add(b, sum)
+    } else {
+        a * b + sum
+    }
 }
 
 #[inline(always)]
@@ -246,7 +249,9 @@ mod tests {
                 matrix.product(windows, &mut out);
                 for m in 0..count {
                     for n in 0..outputs {
-                        let pairs = values[m * 11..].iter().zip(&rows[n * width..(n + 1) * width]);
+                        let pairs = values[m * 11..]
+                            .iter()
+                            .zip(&rows[n * width..(n + 1) * width]);
                         let right: f64 = pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
                         let error = (f64::from(out[m * outputs + n]) - right).abs();
                         assert!(error < 1e-5, "{width} {count} {m} {n}: {error:e}");

@@ -107,14 +107,7 @@ impl Matrix {
     ///
     /// # Safety
     /// `out` has `rows` rows of `self.outputs` numbers; nobody else writes columns of this group.
-    unsafe fn group(
-        &self,
-        way: Way,
-        group: usize,
-        input: &Input,
-        rows: usize,
-        out: &Shared,
-    ) {
+    unsafe fn group(&self, way: Way, group: usize, input: &Input, rows: usize, out: &Shared) {
         let blocks = self.width / BLOCK;
         let quads = BLOCK / QUAD;
         let weights = &self.weights[group * blocks * quads..(group + 1) * blocks * quads];
@@ -326,7 +319,13 @@ mod x86 {
         let up = _mm512_set1_epi8(-128);
         let flip = 0x8080_8080_u32 as i32;
         let mut totals = [_mm512_setzero_ps(); C];
-        for (b, (weights, scales)) in weights.as_chunks::<QUADS>().0.iter().zip(scales).enumerate() {
+        for (b, (weights, scales)) in weights
+            .as_chunks::<QUADS>()
+            .0
+            .iter()
+            .zip(scales)
+            .enumerate()
+        {
             let rows: [&[i8; BLOCK]; C] =
                 std::array::from_fn(|m| &input.values[(first + m) * input.stride + b]);
             let mut lifted = _mm512_setzero_si512();
@@ -369,7 +368,13 @@ mod x86 {
         const QUADS: usize = BLOCK / QUAD;
         let ones = _mm256_set1_epi16(1);
         let mut totals = [[_mm256_setzero_ps(); 2]; C];
-        for (b, (weights, scales)) in weights.as_chunks::<QUADS>().0.iter().zip(scales).enumerate() {
+        for (b, (weights, scales)) in weights
+            .as_chunks::<QUADS>()
+            .0
+            .iter()
+            .zip(scales)
+            .enumerate()
+        {
             let mut whole = [[_mm256_setzero_si256(); 2]; C];
             for (q, weights) in weights.iter().enumerate() {
                 for half in 0..2 {
@@ -482,7 +487,9 @@ mod tests {
         let (width, outputs) = (96, 16);
         let matrix = Matrix::new(&values(width * outputs, 1), width);
         let long = values(32 * 10 + width, 9);
-        let apart: Vec<f32> = (0..10).flat_map(|m| long[m * 32..m * 32 + width].to_vec()).collect();
+        let apart: Vec<f32> = (0..10)
+            .flat_map(|m| long[m * 32..m * 32 + width].to_vec())
+            .collect();
         let rows = Rows {
             values: &long,
             count: 10,

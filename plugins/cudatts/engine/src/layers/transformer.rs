@@ -138,7 +138,9 @@ impl Transformer {
             })
         };
         Ok(Self {
-            layers: (0..shape.num_layers).map(layer).collect::<Result<_, LoadError>>()?,
+            layers: (0..shape.num_layers)
+                .map(layer)
+                .collect::<Result<_, LoadError>>()?,
             heads,
             frequencies: frequencies(heads.width, shape.max_period),
             context: shape.context,

@@ -191,7 +191,13 @@ impl Decoder {
             )?),
         };
         let mut width = net.n_filters << net.ratios.len();
-        let first = at_an_end(weights, &at(0), net, (net.dimension, width), (net.kernel_size, 1))?;
+        let first = at_an_end(
+            weights,
+            &at(0),
+            net,
+            (net.dimension, width),
+            (net.kernel_size, 1),
+        )?;
         let mut stages = Vec::new();
         let mut place = 2;
         let mut states = 2;
@@ -297,7 +303,8 @@ pub struct Encoder {
 impl Encoder {
     /// Whether a file has what it takes: files without voice cloning do not.
     pub fn is_in(weights: &Weights) -> bool {
-        weights.has("mimi.encoder.model.0.conv.weight") && weights.has("flow_lm.speaker_proj_weight")
+        weights.has("mimi.encoder.model.0.conv.weight")
+            && weights.has("flow_lm.speaker_proj_weight")
     }
 
     /// Reads what encodes below `mimi`, and what makes a voice of it, `model` wide.
@@ -305,7 +312,13 @@ impl Encoder {
         let net = &shape.encoder;
         let at = |n: usize| format!("mimi.encoder.model.{n}");
         let mut width = net.n_filters;
-        let first = at_an_end(weights, &at(0), net, (net.channels, width), (net.kernel_size, 1))?;
+        let first = at_an_end(
+            weights,
+            &at(0),
+            net,
+            (net.channels, width),
+            (net.kernel_size, 1),
+        )?;
         let mut place = 1;
         let mut states = 3;
         let mut stages = Vec::new();

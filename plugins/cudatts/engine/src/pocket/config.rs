@@ -344,57 +344,68 @@ impl Reading<'_> {
             flow.finish(self.report);
             Some((dim?, depth?, kind.map_or(FlowType::Lsd, |kind| kind.value)))
         });
-        let transformer = mapping
-            .mapping("transformer", self.report)
-            .and_then(|mut transformer| {
-                let at = transformer.at();
-                let d_model = self.count(&mut transformer, "d_model");
-                let num_heads = self.count(&mut transformer, "num_heads");
-                let num_layers = self.count(&mut transformer, "num_layers");
-                let hidden_scale = self.count(&mut transformer, "hidden_scale");
-                let max_period = self.count(&mut transformer, "max_period");
-                let attn_dim = self.maybe(&mut transformer, "attn_dim");
-                let num_kv_heads = self.maybe(&mut transformer, "num_kv_heads");
-                let dim_feedforward = self.maybe(&mut transformer, "dim_feedforward");
-                transformer.finish(self.report);
-                let (d_model, num_heads) = (d_model?, num_heads?);
-                let made = Transformer {
-                    d_model,
-                    num_heads,
-                    num_kv_heads: num_kv_heads.unwrap_or(num_heads),
-                    attn_dim: attn_dim.unwrap_or(d_model),
-                    num_layers: num_layers?,
-                    dim_feedforward: dim_feedforward.unwrap_or(d_model * hidden_scale?),
-                    max_period: max_period? as f32,
-                    context: None,
-                    layer_scale: false,
+        let transformer =
+            mapping
+                .mapping("transformer", self.report)
+                .and_then(|mut transformer| {
+                    let at = transformer.at();
+                    let d_model = self.count(&mut transformer, "d_model");
+                    let num_heads = self.count(&mut transformer, "num_heads");
+                    let num_layers = self.count(&mut transformer, "num_layers");
+                    let hidden_scale = self.count(&mut transformer, "hidden_scale");
+                    let max_period = self.count(&mut transformer, "max_period");
+                    let attn_dim = self.maybe(&mut transformer, "attn_dim");
+                    let num_kv_heads = self.maybe(&mut transformer, "num_kv_heads");
+                    let dim_feedforward = self.maybe(&mut transformer, "dim_feedforward");
+                    transformer.finish(self.report);
+                    let (d_model, num_heads) = (d_model?, num_heads?);
+                    let made = Transformer {
+                        d_model,
+                        num_heads,
+                        num_kv_heads: num_kv_heads.unwrap_or(num_heads),
+                        attn_dim: attn_dim.unwrap_or(d_model),
+                        num_layers: num_layers?,
+                        dim_feedforward: dim_feedforward.unwrap_or(d_model * hidden_scale?),
+                        max_period: max_period? as f32,
+                        context: None,
+                        layer_scale: false,
+                    };
+                    self.divides(&made, at);
+                    Some(made)
+                });
+        let table = mapping
+            .mapping("lookup_table", self.report)
+            .and_then(|mut table| {
+                let dim = self.count(&mut table, "dim");
+                let bins = self.count(&mut table, "n_bins");
+                let kind = table.one_of(
+                    "tokenizer",
+                    &[
+                        ("tokenizers", TokenizerKind::Tokenizers),
+                        ("json", TokenizerKind::Tokenizers),
+                        ("sentencepiece", TokenizerKind::SentencePiece),
+                    ],
+                    self.report,
+                );
+                let path = table.string("tokenizer_path", self.report);
+                let rank = self.maybe(&mut table, "rank");
+                let at = table.at();
+                table.require(&["tokenizer", "tokenizer_path"], self.report);
+                table.finish(self.report);
+                let (kind, path) = (kind?, path?);
+                // As the reference: the suffix decides where it says more than the name.
+                let json = path
+                    .value
+                    .split('@')
+                    .next()
+                    .is_some_and(|path| path.ends_with(".json"));
+                let kind = if json {
+                    TokenizerKind::Tokenizers
+                } else {
+                    kind.value
                 };
-                self.divides(&made, at);
-                Some(made)
+                Some((dim?, bins?, kind, path.value, rank, at))
             });
-        let table = mapping.mapping("lookup_table", self.report).and_then(|mut table| {
-            let dim = self.count(&mut table, "dim");
-            let bins = self.count(&mut table, "n_bins");
-            let kind = table.one_of(
-                "tokenizer",
-                &[
-                    ("tokenizers", TokenizerKind::Tokenizers),
-                    ("json", TokenizerKind::Tokenizers),
-                    ("sentencepiece", TokenizerKind::SentencePiece),
-                ],
-                self.report,
-            );
-            let path = table.string("tokenizer_path", self.report);
-            let rank = self.maybe(&mut table, "rank");
-            let at = table.at();
-            table.require(&["tokenizer", "tokenizer_path"], self.report);
-            table.finish(self.report);
-            let (kind, path) = (kind?, path?);
-            // As the reference: the suffix decides where it says more than the name.
-            let json = path.value.split('@').next().is_some_and(|path| path.ends_with(".json"));
-            let kind = if json { TokenizerKind::Tokenizers } else { kind.value };
-            Some((dim?, bins?, kind, path.value, rank, at))
-        });
         mapping.finish(self.report);
         let (flow_dim, flow_depth, flow_type) = flow?;
         let transformer = transformer?;
@@ -441,12 +452,14 @@ impl Reading<'_> {
         let decoder = decoder.and_then(|side| self.seanet(side));
         let decoder_transformer = mapping.mapping("decoder_transformer", self.report);
         let decoder_transformer = decoder_transformer.and_then(|side| self.projected(side));
-        let quantizer = mapping.mapping("quantizer", self.report).and_then(|mut quantizer| {
-            let dimension = self.count(&mut quantizer, "dimension");
-            let output = self.count(&mut quantizer, "output_dimension");
-            quantizer.finish(self.report);
-            Some((dimension?, output?))
-        });
+        let quantizer = mapping
+            .mapping("quantizer", self.report)
+            .and_then(|mut quantizer| {
+                let dimension = self.count(&mut quantizer, "dimension");
+                let output = self.count(&mut quantizer, "output_dimension");
+                quantizer.finish(self.report);
+                Some((dimension?, output?))
+            });
         mapping.finish(self.report);
         let _mono = channels?;
         let (encoder, encoder_transformer) = (encoder?, encoder_transformer?);
@@ -459,8 +472,7 @@ impl Reading<'_> {
             latent,
             latent_projected,
             decoder: decoder.unwrap_or_else(|| encoder.clone()),
-            decoder_transformer: decoder_transformer
-                .unwrap_or_else(|| encoder_transformer.clone()),
+            decoder_transformer: decoder_transformer.unwrap_or_else(|| encoder_transformer.clone()),
             encoder,
             encoder_transformer,
         };
@@ -541,8 +553,10 @@ impl Reading<'_> {
             _ => None,
         };
         let Some(output) = output else {
-            self.report
-                .add(at, "`output_dimensions` is a list of one width, such as [512]");
+            self.report.add(
+                at,
+                "`output_dimensions` is a list of one width, such as [512]",
+            );
             return None;
         };
         let transformer = Transformer {
@@ -585,7 +599,9 @@ impl Reading<'_> {
     }
 
     fn replacements(&mut self, file: &mut Mapping<'_>) -> Vec<(char, String)> {
-        let pairs = file.map("replace_characters", self.report).unwrap_or_default();
+        let pairs = file
+            .map("replace_characters", self.report)
+            .unwrap_or_default();
         let mut replace = Vec::new();
         for (from, to) in pairs {
             let mut characters = from.value.chars();

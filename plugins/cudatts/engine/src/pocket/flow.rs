@@ -61,25 +61,31 @@ impl Head {
             latent,
             condition: linear("cond_embed", config.conditioning(), width, precision)?,
             input: linear("input_proj", latent, width, Precision::F32)?,
-            blocks: (0..config.flow_depth).map(block).collect::<Result<_, LoadError>>()?,
-            modulation: linear("final_layer.adaLN_modulation.1", width, 2 * width, precision)?,
+            blocks: (0..config.flow_depth)
+                .map(block)
+                .collect::<Result<_, LoadError>>()?,
+            modulation: linear(
+                "final_layer.adaLN_modulation.1",
+                width,
+                2 * width,
+                precision,
+            )?,
             output: linear("final_layer.linear", width, latent, Precision::F32)?,
             times: Self::times(weights, kind, width)?,
         })
     }
 
     /// Times are the same for every latent: their embeddings are computed once.
-    fn times(
-        weights: &Weights,
-        kind: FlowType,
-        width: usize,
-    ) -> Result<Vec<Vec<f32>>, LoadError> {
+    fn times(weights: &Weights, kind: FlowType, width: usize) -> Result<Vec<Vec<f32>>, LoadError> {
         const FREQUENCIES: usize = 128;
         let embed = |which: usize, time: f32| {
             let at = |what: &str| format!("flow_lm.flow_net.time_embed.{which}.{what}");
             let frequencies = weights.get(&at("freqs"), &[FREQUENCIES])?;
             let angles = || frequencies.iter().map(|f| f * time);
-            let waves: Vec<f32> = angles().map(f32::cos).chain(angles().map(f32::sin)).collect();
+            let waves: Vec<f32> = angles()
+                .map(f32::cos)
+                .chain(angles().map(f32::sin))
+                .collect();
             let linear = |what: &str, inputs| {
                 Linear::load(weights, &at(what), (inputs, width), true, Precision::F32)
             };

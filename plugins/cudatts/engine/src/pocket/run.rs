@@ -113,8 +113,7 @@ impl family::Generator for PocketGenerator {
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {
         frames.clear(self.latent);
-        let mut at_work: Vec<(usize, &mut Memory, &mut Speaking)> =
-            Vec::with_capacity(slots.len());
+        let mut at_work: Vec<(usize, &mut Memory, &mut Speaking)> = Vec::with_capacity(slots.len());
         // In the order of the places, since each is borrowed from the one list.
         let rows = rows_of(slots, self.places.len());
         for (slot, (place, row)) in self.places.iter_mut().zip(rows).enumerate() {
@@ -144,8 +143,10 @@ impl family::Generator for PocketGenerator {
                 }
             }
         }
-        let mut memories: Vec<&mut Memory> =
-            at_work.iter_mut().map(|(_, memory, _)| &mut **memory).collect();
+        let mut memories: Vec<&mut Memory> = at_work
+            .iter_mut()
+            .map(|(_, memory, _)| &mut **memory)
+            .collect();
         let ends = self.backbone.next(&latents, &mut memories, &mut noise);
 
         frames.values.resize(slots.len() * width, 0.0);
@@ -160,7 +161,10 @@ impl family::Generator for PocketGenerator {
             let ended = speaking.end.is_some_and(|end| frame >= end + speaking.tail);
             if ended || frame >= speaking.most {
                 if !ended {
-                    tracing::warn!(frames = frame, "the model found no end of a text and was stopped");
+                    tracing::warn!(
+                        frames = frame,
+                        "the model found no end of a text and was stopped"
+                    );
                 }
                 frames.over[row] = true;
                 continue;
@@ -229,7 +233,11 @@ impl family::Decoder for PocketDecoder {
         let mut made = Vec::with_capacity(slots.len() * self.frame);
         self.decoder.apply(&latents, &mut states, &mut made);
         sound.resize(slots.len() * self.frame, 0.0);
-        for ((row, fading), made) in order.into_iter().zip(fading).zip(made.chunks_exact(self.frame)) {
+        for ((row, fading), made) in order
+            .into_iter()
+            .zip(fading)
+            .zip(made.chunks_exact(self.frame))
+        {
             let sound = &mut sound[row * self.frame..(row + 1) * self.frame];
             sound.copy_from_slice(made);
             if fading {

@@ -27,7 +27,11 @@ pub fn split(text: &str, writing: &Writing, tokenizer: &Tokenizer) -> Vec<String
     let tokens = tokenizer.encode(prepared.text.trim());
     let ends = tokenizer.encode(".!...?");
     let commas = tokenizer.encode(",;:");
-    let sentences = segments(&tokens, &boundaries(&tokens, rest(&ends), Some(tokenizer)), tokenizer);
+    let sentences = segments(
+        &tokens,
+        &boundaries(&tokens, rest(&ends), Some(tokenizer)),
+        tokenizer,
+    );
 
     let mut refined = Vec::new();
     for sentence in sentences {
@@ -36,7 +40,11 @@ pub fn split(text: &str, writing: &Writing, tokenizer: &Tokenizer) -> Vec<String
             continue;
         }
         let tokens = tokenizer.encode(sentence.text.trim());
-        let clauses = segments(&tokens, &boundaries(&tokens, rest(&commas), None), tokenizer);
+        let clauses = segments(
+            &tokens,
+            &boundaries(&tokens, rest(&commas), None),
+            tokenizer,
+        );
         match clauses.len() {
             0 | 1 => refined.push(sentence),
             _ => refined.extend(clauses),

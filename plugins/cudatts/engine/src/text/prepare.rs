@@ -76,7 +76,10 @@ fn join_marks(text: &str) -> String {
         while ahead.next_if(|next| next.is_whitespace()).is_some() {
             spaces += 1;
         }
-        if ahead.peek().is_some_and(|next| [',', ';', ':'].contains(next)) {
+        if ahead
+            .peek()
+            .is_some_and(|next| [',', ';', ':'].contains(next))
+        {
             rest.nth(spaces);
         }
     }

@@ -7,9 +7,13 @@
 use prost::Message;
 use tokenizers::{
     AddedToken, DecoderWrapper, ModelWrapper, NormalizerWrapper, Tokenizer,
-    decoders::{byte_fallback::ByteFallback, fuse::Fuse, sequence::Sequence as Decoders, strip::Strip},
+    decoders::{
+        byte_fallback::ByteFallback, fuse::Fuse, sequence::Sequence as Decoders, strip::Strip,
+    },
     models::{bpe::BPE, unigram::Unigram},
-    normalizers::{Precompiled, Prepend, Replace, Sequence, Strip as StripSpaces, replace::ReplacePattern},
+    normalizers::{
+        Precompiled, Prepend, Replace, Sequence, Strip as StripSpaces, replace::ReplacePattern,
+    },
 };
 
 #[derive(Message)]
@@ -66,7 +70,10 @@ pub fn read(bytes: &[u8]) -> Result<Tokenizer, String> {
     let trainer = model.trainer.unwrap_or_default();
     let normalizer = model.normalizer.unwrap_or_default();
     let kind_of = |piece: &Piece| piece.kind.unwrap_or(1);
-    let unknown = model.pieces.iter().position(|piece| kind_of(piece) == UNKNOWN);
+    let unknown = model
+        .pieces
+        .iter()
+        .position(|piece| kind_of(piece) == UNKNOWN);
     let wrapped: ModelWrapper = match trainer.model_type.unwrap_or(1) {
         1 => {
             let vocabulary = model
@@ -79,7 +86,11 @@ pub fn read(bytes: &[u8]) -> Result<Tokenizer, String> {
                 .into()
         }
         2 => pairs(&model.pieces, unknown, trainer.byte_fallback)?.into(),
-        other => return Err(format!("models of type {other} are not read (1 unigram, 2 BPE)")),
+        other => {
+            return Err(format!(
+                "models of type {other} are not read (1 unigram, 2 BPE)"
+            ));
+        }
     };
     let mut tokenizer = Tokenizer::new(wrapped);
 
@@ -148,9 +159,17 @@ fn pairs(pieces: &[Piece], unknown: Option<usize>, byte_fallback: bool) -> Resul
             }
         }
     }
-    merges.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3)));
+    merges.sort_by(|a, b| {
+        b.0.total_cmp(&a.0)
+            .then(a.1.cmp(&b.1))
+            .then(a.2.cmp(&b.2))
+            .then(a.3.cmp(&b.3))
+    });
     let text = |id: u32| pieces[id as usize].piece.clone();
-    let merges = merges.iter().map(|(_, _, left, right)| (text(*left), text(*right))).collect();
+    let merges = merges
+        .iter()
+        .map(|(_, _, left, right)| (text(*left), text(*right)))
+        .collect();
     let mut builder = BPE::builder()
         .vocab_and_merges(
             vocabulary

@@ -21,9 +21,8 @@ impl std::fmt::Debug for Tokenizer {
 impl Tokenizer {
     /// Reads a file; it has to know `count` tokens.
     pub fn open(path: &Path, kind: TokenizerKind, count: usize) -> Result<Tokenizer, LoadError> {
-        let not = |why: String| {
-            LoadError::Other(format!("{} is no tokenizer: {why}", path.display()))
-        };
+        let not =
+            |why: String| LoadError::Other(format!("{} is no tokenizer: {why}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| LoadError::Read {
             path: path.to_owned(),
             error,
