@@ -60,7 +60,7 @@ pub fn silu(values: &mut [f32]) {
 ))]
 pub fn gelu_tanh(values: &mut [f32]) {
     // 0.5 · (1 + tanh u) is sigmoid(2u).
-    const TWO_ROOT: f32 = 1.595_769_1;
+    const TWO_ROOT: f32 = 1.595_769;
     for x in values {
         let u = TWO_ROOT * (*x + 0.044_715 * *x * *x * *x);
         *x /= 1.0 + exp(-u);

@@ -109,7 +109,7 @@ impl Matrix {
         let mut at = 0;
         macro_rules! tiles {
             ($rows:literal, $groups:literal) => {
-                while at + $rows <= rows.count {
+                while rows.count - at >= $rows {
                     let inputs: [&[f32]; $rows] = std::array::from_fn(|m| rows.row(at + m, width));
                     let of: [&[[f32; SIDE]]; $groups] =
                         std::array::from_fn(|g| &lanes[g * width..(g + 1) * width]);

@@ -407,9 +407,9 @@ mod x86 {
             }
         }
         for (sums, total) in sums.iter_mut().zip(totals) {
-            for half in 0..2 {
+            for (half, total) in total.into_iter().enumerate() {
                 // SAFETY: 32 bytes at 0 and at 32 are written to 64 bytes.
-                unsafe { _mm256_storeu_ps(sums.as_mut_ptr().add(half * 8), total[half]) };
+                unsafe { _mm256_storeu_ps(sums.as_mut_ptr().add(half * 8), total) };
             }
         }
     }
