@@ -44,7 +44,7 @@ SND      ?= /dev/snd
 HAS_SOUND = { [ -n "$${PULSE_SERVER:-}" ] || [ -S "$${XDG_RUNTIME_DIR:-/run/user/$$(id -u)}/pulse/native" ] \
     || [ -n "$$(find "$(SND)" -name 'pcm*p' -writable 2>/dev/null)" ]; }
 
-.PHONY: help run test lint bench install build setup-run setup-test
+.PHONY: help run test lint bench parity install build setup-run setup-test
 # Cargo uses every processor by itself, and installing packages, building and running follow each other.
 .NOTPARALLEL:
 
@@ -204,6 +204,43 @@ lint-only:
 	    echo 'NOT CHECKED: licences and bans of dependencies (cargo install cargo-deny)'
 	fi
 
+# The PyTorch reference of the neural voices: only where somebody compares, never in `make test`.
+TORCH  = $(TARGET)/torch
+PARITY = $(TARGET)/parity
+SCRIPT = plugins/cudatts/engine/tests/parity/reference.py
+# One of each shape among the published configurations; MODELS="english french_24l" for others.
+MODELS ?=
+
+.PHONY: torch
+torch:
+	@python="$(TORCH)/bin/python"
+	if ! "$$python" -c 'import torch, pocket_tts' 2>/dev/null; then
+	    echo 'installing PyTorch and pocket-tts (pip) …'
+	    python3 -m venv "$(TORCH)" && "$$python" -m pip install --quiet torch==2.15.0 pocket-tts==4.0.1 tokenizers==0.23.3
+	fi
+
+# A model in the published shapes with weights that a formula makes, and what the reference says with it.
+$(TARGET)/parity/%:
+	@mkdir -p "$(PARITY)"
+	rm -rf "$(PARITY)/.new"
+	"$(TORCH)/bin/python" $(SCRIPT) published $* "$(PARITY)/.new"
+	mv "$(PARITY)/.new/$*" "$@"
+
+parity: setup-test ## the neural engine against its PyTorch reference, in all published shapes (installs PyTorch; MODELS="english dutch_24l")
+	@.ci/setup bench
+	$(MAKE) torch
+	models="$(MODELS)"
+	[ -n "$$models" ] || models=$$("$(TORCH)/bin/python" $(SCRIPT) shapes)
+	mkdir -p out
+	# One at a time: a model takes up to a gigabyte.
+	for model in $$models; do
+	    kept=; [ ! -e "$(PARITY)/$$model" ] || kept=1
+	    $(MAKE) "$(PARITY)/$$model"
+	    DUPLEX_PARITY="$(PARITY)/$$model" $(CARGO) test --quiet -p duplex-neural --test parity -- --nocapture
+	    [ -n "$$kept" ] || [ "$$model" = english ] || rm -rf "$(PARITY)/$$model"
+	done | tee out/parity.txt
+	echo 'these figures are in out/parity.txt'
+
 bench: setup-test ## the tables of the README, with this machine's facts; they are kept in out/bench.txt
 	@.ci/setup bench
 	mkdir -p out
@@ -211,6 +248,12 @@ bench: setup-test ## the tables of the README, with this machine's facts; they a
 	    $(CARGO) bench -p duplex-tests --bench mouth
 	    $(CARGO) bench -p duplex-tests --bench worker
 	    $(CARGO) bench -p duplex-tests --bench serve
+	    # PyTorch, to compare with: in a folder of its own, once.
+	    if $(MAKE) torch && $(MAKE) "$(PARITY)/$(or $(MODELS),english)"; then
+	        $(CARGO) bench -p duplex-tests --bench neural -- --python "$(TORCH)/bin/python" --model "$(PARITY)/$(or $(MODELS),english)"
+	    else
+	        echo 'NOT INSTALLED: torch and pocket-tts (pip); the rows of the neural engine will be missing'
+	    fi
 	    # ONNX Runtime, to compare with: in a folder of its own, once.
 	    python="$(TARGET)/onnxruntime/bin/python"
 	    if ! "$$python" -c 'import numpy, onnxruntime' 2>/dev/null; then

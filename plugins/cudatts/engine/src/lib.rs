@@ -10,6 +10,7 @@ pub mod folder;
 mod kernels;
 mod layers;
 pub mod pocket;
+mod recording;
 pub mod registry;
 pub mod schedule;
 mod stretch;

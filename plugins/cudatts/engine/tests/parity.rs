@@ -3,8 +3,8 @@
 //! Our engine against the PyTorch reference: same weights, same text, same noise, same latents and sound.
 //!
 //! Committed are the configurations, the tokenizers, the stored voices and what the reference gave (`parity/reference.py
-//! small`). Weights are a function of names and places; both sides make them. `DUPLEX_PARITY=FOLDER` compares models in
-//! the published shapes, too, which `make parity` makes.
+//! small`). Weights are a function of names and places; both sides make them. `DUPLEX_PARITY=FOLDER` compares one more
+//! model, in published shapes, which `make parity` makes.
 
 use std::{
     fs::File,
@@ -192,11 +192,10 @@ impl Case {
 fn cases() -> Vec<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/small");
     let more = std::env::var_os("DUPLEX_PARITY").map(PathBuf::from);
-    let mut found: Vec<PathBuf> = [Some(here), more]
-        .into_iter()
-        .flatten()
-        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+    let small = std::fs::read_dir(here).unwrap();
+    let mut found: Vec<PathBuf> = small
         .map(|entry| entry.unwrap().path())
+        .chain(more)
         .collect();
     found.sort();
     assert!(found.len() >= 4, "{found:?}");

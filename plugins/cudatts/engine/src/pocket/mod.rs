@@ -28,6 +28,7 @@ pub use self::{
 use crate::{
     family::{self, Chunk, Family, LoadedVoice},
     layers::Precision,
+    recording,
     text::{self, Tokenizer},
     weights::{LoadError, Weights},
 };
@@ -115,6 +116,7 @@ impl Pocket {
     fn load_voice(&self, name: &str, path: &Path) -> Result<PocketVoice, LoadError> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("safetensors") => PocketVoice::read(path, self.backbone.memory_shape()),
+            Some("wav") => self.clone_voice(&recording::read(path, self.config.mimi.sample_rate)?),
             _ => Err(LoadError::Other(format!(
                 "the voice `{name}` is neither a stored state (.safetensors) nor a recording (.wav): {}",
                 path.display()

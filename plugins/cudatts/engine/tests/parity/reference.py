@@ -3,6 +3,7 @@
 
     reference.py small OUT             the reference vectors that are committed: small models with every knob
     reference.py published NAME OUT    a model in the published shapes of configuration NAME, and its vectors
+    reference.py shapes                configurations that between them have all published shapes and knobs
 
 Weights are no training's: each number is a function of its tensor's name and its place (`weight_of`), so that both sides
 make them and none has to be kept. The tokenizer is trained on text.txt. Noise is injected: sampling is compared, too.
@@ -303,6 +304,21 @@ def small_configs() -> dict[str, dict]:
     }
 
 
+def distinct_configs() -> list[str]:
+    """The first name of each configuration that differs in more than in where its files are."""
+
+    def without_places(value):
+        if not isinstance(value, dict):
+            return value
+        return {key: without_places(x) for key, x in value.items() if "path" not in key}
+
+    found = {}
+    for path in sorted(configs.CONFIGS_DIR.glob("*.yaml")):
+        config = without_places(yaml.safe_load(path.read_text()))
+        found.setdefault(json.dumps(config, sort_keys=True), path.stem)
+    return list(found.values())
+
+
 def main():
     torch.set_num_threads(1)
     match sys.argv[1:]:
@@ -310,6 +326,8 @@ def main():
             for name, config in small_configs().items():
                 folder = Path(out) / name
                 write(build(config, folder), folder, frames=24, kept=3 * 1920, with_weights=False)
+        case ["shapes"]:
+            print(*distinct_configs())
         case ["published", name, out]:
             config = yaml.safe_load((configs.CONFIGS_DIR / f"{name}.yaml").read_text())
             folder = Path(out) / name
@@ -318,4 +336,5 @@ def main():
             sys.exit(__doc__)
 
 
-main()
+if __name__ == "__main__":
+    main()
