@@ -3,3 +3,4 @@
 //! Engines that are loaded at run time, because what they link is not on every machine.
 
 pub mod abi;
+pub mod driver;
