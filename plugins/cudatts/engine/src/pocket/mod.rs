@@ -7,6 +7,7 @@ pub mod codec;
 pub mod config;
 mod flow;
 mod run;
+mod speaking;
 mod voice;
 
 use std::{
@@ -23,6 +24,7 @@ use self::{
 };
 pub use self::{
     run::{PocketDecoder, PocketGenerator},
+    speaking::{Speaking, fade_in},
     voice::PocketVoice,
 };
 use crate::{
