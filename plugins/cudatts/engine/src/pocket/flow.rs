@@ -71,49 +71,8 @@ impl Head {
                 precision,
             )?,
             output: linear("final_layer.linear", width, latent, Precision::F32)?,
-            times: Self::times(weights, kind, width)?,
+            times: flow_times(weights, kind, width)?,
         })
-    }
-
-    /// Times are the same for every latent: their embeddings are computed once.
-    fn times(weights: &Weights, kind: FlowType, width: usize) -> Result<Vec<Vec<f32>>, LoadError> {
-        const FREQUENCIES: usize = 128;
-        let embed = |which: usize, time: f32| {
-            let at = |what: &str| format!("flow_lm.flow_net.time_embed.{which}.{what}");
-            let frequencies = weights.get(&at("freqs"), &[FREQUENCIES])?;
-            let angles = || frequencies.iter().map(|f| f * time);
-            let waves: Vec<f32> = angles()
-                .map(f32::cos)
-                .chain(angles().map(f32::sin))
-                .collect();
-            let linear = |what: &str, inputs| {
-                Linear::load(weights, &at(what), (inputs, width), true, Precision::F32)
-            };
-            let mut hidden = linear("mlp.0", 2 * FREQUENCIES)?.apply(&waves);
-            activation::silu(&mut hidden);
-            let mut embedded = linear("mlp.2", width)?.apply(&hidden);
-            let alpha = weights.get(&at("mlp.3.alpha"), &[width])?;
-            norm::unbiased_rms(&mut embedded, &alpha, 1e-5);
-            Ok::<_, LoadError>(embedded)
-        };
-        let steps = kind.steps();
-        (0..steps)
-            .map(|step| {
-                let from = step as f32 / steps as f32;
-                let to = (step + 1) as f32 / steps as f32;
-                match kind {
-                    FlowType::Lsd => {
-                        let (mut sum, other) = (embed(0, from)?, embed(1, to)?);
-                        for (x, other) in sum.iter_mut().zip(other) {
-                            *x = (*x + other) / 2.0;
-                        }
-                        Ok(sum)
-                    }
-                    FlowType::FlowMatching => embed(0, from),
-                    FlowType::Drifting | FlowType::Pointwise => Ok(vec![0.0; width]),
-                }
-            })
-            .collect()
     }
 
     /// Latents in place of noise, for rows of what the backbone says.
@@ -164,6 +123,52 @@ impl Head {
         modulate(&mut hidden, &modulation, width, 2);
         self.output.apply(&hidden)
     }
+}
+
+/// What each step of a head adds to its condition for its times: they are the same for every latent, so their embeddings are
+/// computed once.
+pub fn flow_times(
+    weights: &Weights,
+    kind: FlowType,
+    width: usize,
+) -> Result<Vec<Vec<f32>>, LoadError> {
+    const FREQUENCIES: usize = 128;
+    let embed = |which: usize, time: f32| {
+        let at = |what: &str| format!("flow_lm.flow_net.time_embed.{which}.{what}");
+        let frequencies = weights.get(&at("freqs"), &[FREQUENCIES])?;
+        let angles = || frequencies.iter().map(|f| f * time);
+        let waves: Vec<f32> = angles()
+            .map(f32::cos)
+            .chain(angles().map(f32::sin))
+            .collect();
+        let linear = |what: &str, inputs| {
+            Linear::load(weights, &at(what), (inputs, width), true, Precision::F32)
+        };
+        let mut hidden = linear("mlp.0", 2 * FREQUENCIES)?.apply(&waves);
+        activation::silu(&mut hidden);
+        let mut embedded = linear("mlp.2", width)?.apply(&hidden);
+        let alpha = weights.get(&at("mlp.3.alpha"), &[width])?;
+        norm::unbiased_rms(&mut embedded, &alpha, 1e-5);
+        Ok::<_, LoadError>(embedded)
+    };
+    let steps = kind.steps();
+    (0..steps)
+        .map(|step| {
+            let from = step as f32 / steps as f32;
+            let to = (step + 1) as f32 / steps as f32;
+            match kind {
+                FlowType::Lsd => {
+                    let (mut sum, other) = (embed(0, from)?, embed(1, to)?);
+                    for (x, other) in sum.iter_mut().zip(other) {
+                        *x = (*x + other) / 2.0;
+                    }
+                    Ok(sum)
+                }
+                FlowType::FlowMatching => embed(0, from),
+                FlowType::Drifting | FlowType::Pointwise => Ok(vec![0.0; width]),
+            }
+        })
+        .collect()
 }
 
 /// x · (1 + scale) + shift, where a row of `modulation` begins with shift and scale.

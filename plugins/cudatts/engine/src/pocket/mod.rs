@@ -23,6 +23,7 @@ use self::{
     config::Config,
 };
 pub use self::{
+    flow::flow_times,
     run::{PocketDecoder, PocketGenerator},
     speaking::{Speaking, fade_in},
     voice::PocketVoice,
