@@ -7,15 +7,17 @@ mod support;
 
 use duplex_neural::backend::abi::DEVICE_CPU;
 
-use support::{BF16_BOUND, Case, LATENT_BOUND, SOUND_BOUND, compare, models, share, small, speak};
+use support::{
+    BF16_BOUND, Case, LATENT_BOUND, SOUND_BOUND, compare, models, open, share, small, speak,
+};
 
 /// Slots side by side, few of a short stretch, and few of a long one: each has its own way to read memories.
 const PLACES: [[u32; 3]; 3] = [[2, 3, 4], [6, 1, 4], [19, 0, 11]];
 
 #[test]
 fn latents_and_sound_are_those_of_the_reference() {
-    for case in Case::all(small()) {
-        let mut model = case.model(DEVICE_CPU, 20, false).unwrap();
+    for case in Case::all(&small()) {
+        let mut model = open(&case, DEVICE_CPU, 20, false).unwrap();
         let places = if case.is_small() {
             &PLACES[..]
         } else {
@@ -45,8 +47,8 @@ fn latents_and_sound_are_those_of_the_reference() {
 /// sizes are rounded otherwise.
 #[test]
 fn company_changes_nothing() {
-    for case in Case::all(small()).iter().filter(|case| case.is_small()) {
-        let mut model = case.model(DEVICE_CPU, 9, false).unwrap();
+    for case in Case::all(&small()).iter().filter(|case| case.is_small()) {
+        let mut model = open(case, DEVICE_CPU, 9, false).unwrap();
         let alone = speak(&mut model, case, &[1], &[4]);
         for (texts, slots) in [
             (&[1, 0, 2][..], &[4, 3, 5][..]),
@@ -65,8 +67,8 @@ fn company_changes_nothing() {
 /// Half the bits are a choice: the sound stays near.
 #[test]
 fn bf16_stays_near() {
-    for case in Case::all(small()).iter().filter(|case| case.is_small()) {
-        let mut model = case.model(DEVICE_CPU, 20, true).unwrap();
+    for case in Case::all(&small()).iter().filter(|case| case.is_small()) {
+        let mut model = open(case, DEVICE_CPU, 20, true).unwrap();
         for slots in PLACES {
             let said = speak(&mut model, case, &[0, 1, 2], &slots);
             for (text, sound) in case.texts.iter().zip(&said.sound) {

@@ -13,8 +13,8 @@ use duplex_neural::{
 
 use support::{
     Case, SOUND_BOUND, Voice,
-    host::{Answer, Ask, Host, table},
-    models, small,
+    host::{Answer, Ask, Host},
+    models, small, table,
 };
 
 fn case() -> Case {
@@ -22,7 +22,7 @@ fn case() -> Case {
 }
 
 fn open(case: &Case) -> (Host, u64) {
-    let mut host = Host::open(&case.config, &case.weights, Ask::default()).unwrap();
+    let mut host = Host::open(table(), &case.config, &case.weights, Ask::default()).unwrap();
     let voice = host.voice(&case.voice.shape).unwrap();
     (host, voice)
 }
@@ -125,7 +125,7 @@ fn what_is_wrong_with_a_call_is_said() {
         &sentence(host.admit(0, &[1; 2_000], voice)),
         "no room for a frame",
     );
-    says(&sentence(Host::without_model()), "no model");
+    says(&sentence(Host::without_model(table())), "no model");
 
     host.admit(0, &[1, 2], voice).unwrap();
     host.admit(1, &[1, 2], voice).unwrap();
@@ -189,7 +189,7 @@ fn a_slot_that_is_full_says_so() {
         positions,
         ..Ask::default()
     };
-    let mut host = Host::open(&case.config, &case.weights, ask).unwrap();
+    let mut host = Host::open(table(), &case.config, &case.weights, ask).unwrap();
     let voice = host.voice(&case.voice.shape).unwrap();
     host.admit(0, &[1], voice).unwrap();
     host.step(&[0], &[0.0; 8]).unwrap();
@@ -202,7 +202,7 @@ fn a_slot_that_is_full_says_so() {
 fn what_cannot_be_opened_is_said() {
     let case = case();
     let open = |config: &Path, weights: &Path, ask: Ask| {
-        let opened = Host::open(config, weights, ask);
+        let opened = Host::open(table(), config, weights, ask);
         opened.map(drop).unwrap_err()
     };
     let says = |told: (Status, String), what: &str| {
@@ -257,7 +257,7 @@ fn slots_that_no_memory_has_room_for_are_refused() {
             precision,
             ..Ask::default()
         };
-        let told = Host::open(&case.config, &case.weights, ask)
+        let told = Host::open(table(), &case.config, &case.weights, ask)
             .map(drop)
             .unwrap_err();
         assert_eq!(told.0, Status::OUT_OF_MEMORY, "{}", told.1);

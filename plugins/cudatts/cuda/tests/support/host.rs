@@ -9,25 +9,14 @@ use std::{
 };
 
 use duplex_neural::backend::abi::{
-    Backend, Facts, Model, PRECISION_F32, Request, SentenceBuffer, Status, VERSION, VoiceState,
+    Backend, Facts, Model, PRECISION_F32, Request, Sentence, SentenceBuffer, Status, VoiceState,
 };
-use duplex_neural_cuda::duplex_neural_backend;
 
 /// What a call said where it failed.
 pub type Answer<T> = Result<T, (Status, String)>;
 
-/// The table that is exported.
-pub fn table() -> &'static Backend {
-    let table = duplex_neural_backend();
-    assert!(!table.is_null());
-    // SAFETY: it is not null, and lives as long as the library.
-    let table = unsafe { &*table };
-    assert_eq!(table.version, VERSION);
-    table
-}
-
 /// Makes a call, and a result of its status.
-pub fn told(call: impl FnOnce(*mut duplex_neural::backend::abi::Sentence) -> Status) -> Answer<()> {
+pub fn told(call: impl FnOnce(*mut Sentence) -> Status) -> Answer<()> {
     let mut buffer = SentenceBuffer::default();
     let status = buffer.call(call);
     match status {
@@ -71,6 +60,7 @@ impl Default for Ask {
 
 /// A model behind the table.
 pub struct Host {
+    table: &'static Backend,
     model: *mut Model,
     /// What it told of itself.
     pub facts: Facts,
@@ -78,7 +68,7 @@ pub struct Host {
 
 impl Host {
     /// Opens a model.
-    pub fn open(config: &Path, weights: &Path, ask: Ask) -> Answer<Self> {
+    pub fn open(table: &'static Backend, config: &Path, weights: &Path, ask: Ask) -> Answer<Self> {
         let text = |path: &Path| CString::new(path.to_str().unwrap()).unwrap();
         let (config, weights) = (text(config), text(weights));
         let request = Request {
@@ -92,30 +82,34 @@ impl Host {
         };
         let (mut model, mut facts) = (null_mut(), Facts::default());
         // SAFETY: all of these live through the call.
-        told(|sentence| unsafe { (table().open)(&request, &mut model, &mut facts, sentence) })?;
+        told(|sentence| unsafe { (table.open)(&request, &mut model, &mut facts, sentence) })?;
         assert!(!model.is_null());
-        Ok(Self { model, facts })
+        Ok(Self {
+            table,
+            model,
+            facts,
+        })
     }
 
     /// Adds a voice.
     pub fn voice(&mut self, state: &VoiceState) -> Answer<u64> {
         let mut id = 0;
         // SAFETY: the state's pointers are as it says.
-        told(|sentence| unsafe { (table().voice)(self.model, state, &mut id, sentence) })?;
+        told(|sentence| unsafe { (self.table.voice)(self.model, state, &mut id, sentence) })?;
         Ok(id)
     }
 
     /// Forgets a voice.
     pub fn forget_voice(&mut self, id: u64) -> Answer<()> {
         // SAFETY: nobody else uses the model.
-        told(|sentence| unsafe { (table().forget_voice)(self.model, id, sentence) })
+        told(|sentence| unsafe { (self.table.forget_voice)(self.model, id, sentence) })
     }
 
     /// Begins in a slot.
     pub fn admit(&mut self, slot: u32, tokens: &[u32], voice: u64) -> Answer<()> {
         // SAFETY: so many tokens.
         told(|sentence| unsafe {
-            (table().admit)(
+            (self.table.admit)(
                 self.model,
                 slot,
                 tokens.as_ptr(),
@@ -133,7 +127,7 @@ impl Host {
         let mut sound = vec![f32::NAN; slots.len() * self.facts.frame_samples as usize];
         // SAFETY: as much room as the table wants.
         told(|sentence| unsafe {
-            (table().step)(
+            (self.table.step)(
                 self.model,
                 slots.as_ptr(),
                 slots.len(),
@@ -149,19 +143,19 @@ impl Host {
     /// Forgets a slot.
     pub fn release(&mut self, slot: u32) -> Answer<()> {
         // SAFETY: nobody else uses the model.
-        told(|sentence| unsafe { (table().release)(self.model, slot, sentence) })
+        told(|sentence| unsafe { (self.table.release)(self.model, slot, sentence) })
     }
 
     /// What a call says that has no model.
-    pub fn without_model() -> Answer<()> {
+    pub fn without_model(table: &Backend) -> Answer<()> {
         // SAFETY: null is allowed, and refused.
-        told(|sentence| unsafe { (table().admit)(null_mut(), 0, null(), 0, 0, sentence) })
+        told(|sentence| unsafe { (table.admit)(null_mut(), 0, null(), 0, 0, sentence) })
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
         // SAFETY: it came from `open`, and nobody uses it any more.
-        unsafe { (table().close)(self.model) };
+        unsafe { (self.table.close)(self.model) };
     }
 }
