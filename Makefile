@@ -44,7 +44,7 @@ SND      ?= /dev/snd
 HAS_SOUND = { [ -n "$${PULSE_SERVER:-}" ] || [ -S "$${XDG_RUNTIME_DIR:-/run/user/$$(id -u)}/pulse/native" ] \
     || [ -n "$$(find "$(SND)" -name 'pcm*p' -writable 2>/dev/null)" ]; }
 
-.PHONY: help run test lint bench parity install build setup-run setup-test
+.PHONY: help run test lint bench parity listen install build setup-run setup-test
 # Cargo uses every processor by itself, and installing packages, building and running follow each other.
 .NOTPARALLEL:
 
@@ -240,6 +240,15 @@ parity: setup-test ## the neural engine against its PyTorch reference, in all pu
 	    [ -n "$$kept" ] || [ "$$model" = english ] || rm -rf "$(PARITY)/$$model"
 	done | tee out/parity.txt
 	echo 'these figures are in out/parity.txt'
+
+# Who has weights listens with a recogniser.
+VOICES ?=
+
+listen: setup-test build ## MODEL=english VOICES="alba marius": ten sentences of a neural voice, recognised: words heard wrong, share of real time
+	@[ -n "$(MODEL)" ] || { echo 'which model? make listen MODEL=english (`duplex model list`), or MODEL=folder' >&2; exit 1; }
+	$(CARGO) build -p duplex-tests --bin listen
+	$(GSTENV) "$(TARGET)/debug/listen" "cudattsynth model=\"$(MODEL)\"" $(VOICES:%=--voice %) --keep out/listen
+	echo 'the recordings are in out/listen'
 
 bench: setup-test ## the tables of the README, with this machine's facts; they are kept in out/bench.txt
 	@.ci/setup bench

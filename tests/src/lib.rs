@@ -15,6 +15,7 @@
 pub mod browser;
 pub mod caller;
 pub mod ending;
+pub mod hearing;
 pub mod inspect;
 pub mod jitter;
 pub mod listeners;
