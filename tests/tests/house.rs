@@ -131,13 +131,14 @@ fn rooms_depend_on_nothing_they_may_not_see() {
             "duplex-espeak",
             "duplex-recognition",
             "duplex-neural",
+            "duplex-models",
             "duplex-yaml",
         ]
         .contains(&name)
         {
             let sound = depends
                 .iter()
-                .find(|d| d.starts_with("gst") || d.starts_with("tonic"));
+                .find(|d| d.starts_with("gst") || d.starts_with("tonic") || **d == "reqwest");
             assert_eq!(
                 sound, None,
                 "{name} knows neither GStreamer nor the network"
@@ -162,6 +163,7 @@ fn policy_knows_no_gstreamer() {
         "plugins/synthesis",
         "plugins/espeak/engine",
         "plugins/cudatts/engine",
+        "plugins/cudatts/models",
         "plugins/asr/recognition",
         "pipelines/yaml",
         "pipelines/runner/src/serve/access.rs",

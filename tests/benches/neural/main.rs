@@ -71,7 +71,7 @@ fn open(folder: &Path, precision: Precision) -> Result<Pocket> {
         .into_iter()
         .find(|path| path.exists());
     let files = Files {
-        config: folder.join("config.yaml"),
+        config: folder.join("config.yaml").into(),
         weights: folder.join("model.safetensors"),
         tokenizer: tokenizer.context("the model has a tokenizer")?,
         voices: vec![("stored".into(), folder.join("voice.safetensors"))],

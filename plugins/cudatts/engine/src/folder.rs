@@ -61,7 +61,7 @@ pub fn model(folder: &Path) -> Result<Files, LoadError> {
     }
     voices.sort();
     Ok(Files {
-        config: one_of(&["config.yaml"])?,
+        config: one_of(&["config.yaml"])?.into(),
         weights: one_of(&["model.safetensors"])?,
         tokenizer: one_of(&["tokenizer.json", "tokenizer.model"])?,
         voices,

@@ -10,6 +10,7 @@ pub mod folder;
 mod kernels;
 mod layers;
 pub mod pocket;
+pub mod published;
 mod recording;
 pub mod registry;
 pub mod schedule;

@@ -57,7 +57,7 @@ impl Case {
             .into_iter()
             .find(|path| path.exists());
         let files = Files {
-            config: folder.join("config.yaml"),
+            config: folder.join("config.yaml").into(),
             weights,
             tokenizer: tokenizer.unwrap(),
             voices: vec![("stored".into(), folder.join("voice.safetensors"))],

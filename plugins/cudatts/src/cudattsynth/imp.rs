@@ -6,26 +6,24 @@
 //! one engine, which speaks for all of them in one batch: whoever would run dry soonest comes first, and whoever has enough
 //! sound waits.
 //!
-//! `model` is a folder with `config.yaml`, `model.safetensors`, `tokenizer.json` (or `tokenizer.model`) and stored voices in
-//! `voices/`, as Pocket TTS publishes them. Nothing is downloaded.
+//! `model` is the name of a published model that `duplex model fetch NAME` has fetched (or Python has: both look into the same
+//! cache), or a folder with `config.yaml`, `model.safetensors`, `tokenizer.json` (or `tokenizer.model`) and stored voices in
+//! `voices/`, as Pocket TTS publishes them. The element downloads nothing.
 //!
 //! ## Example pipelines
 //! ```bash
-//! gst-launch-1.0 filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth model=pocket-tts voice=alba ! autoaudiosink
+//! gst-launch-1.0 filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth model=english voice=alba ! autoaudiosink
 //! ```
 //! Reads a file to you.
 //!
 //! ```bash
-//! gst-launch-1.0 fdsrc ! text/x-raw,format=utf8 ! ttssink synthesizer="cudattsynth model=pocket-tts"
+//! gst-launch-1.0 fdsrc ! text/x-raw,format=utf8 ! ttssink synthesizer="cudattsynth model=english"
 //! ```
 //! Speaks each line that is typed.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use duplex_neural::{NeuralEngine, Options, Precision, folder, pocket::Pocket, registry};
+use duplex_neural::{NeuralEngine, Options, Precision, pocket::Pocket, published::Named, registry};
 use duplex_synthesis::{Engine, Error, Request, Utterance, Voice};
 use duplex_textpad::{Settings as Common, Speaker};
 use gst::{glib, prelude::*};
@@ -44,7 +42,7 @@ duplex_textpad::text_to_audio_element! {
     category: "cudattsynth",
     long_name: "Neural speech synthesizer",
     description: "Speaks text with a neural voice in process, many speakers in one batch; \
-        for example: filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth model=pocket-tts ! autoaudiosink",
+        for example: filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth model=english ! autoaudiosink",
     author: "gst-duplex developers",
 }
 
@@ -102,8 +100,9 @@ impl Speaker for NeuralSpeaker {
             glib::ParamSpecString::builder("model")
                 .nick("Model")
                 .blurb(
-                    "Folder of the model: config.yaml, model.safetensors, tokenizer.json or tokenizer.model, and stored \
-                     voices in voices/; read at NULL to READY and shared with all elements that name the same",
+                    "Name of a published model that was fetched (duplex model list), or a folder with config.yaml, \
+                     model.safetensors, tokenizer.json or tokenizer.model, and stored voices in voices/; \
+                     read at NULL to READY and shared with all elements that name the same",
                 )
                 .build(),
             glib::ParamSpecEnum::builder_with_default("quantization", Quantization::default())
@@ -175,25 +174,26 @@ impl Speaker for NeuralSpeaker {
         let settings = self.settings().clone();
         let Some(model) = settings.model.as_deref().filter(|model| !model.is_empty()) else {
             return Err(Error::Unavailable(
-                "no model: set model to the folder of one (config.yaml, model.safetensors, tokenizer.json, voices/)".into(),
+                "no model: set model to the name of one that was fetched (duplex model list), or to a folder of one \
+                 (config.yaml, model.safetensors, tokenizer.json, voices/)"
+                    .into(),
             ));
         };
         let precision = Precision::from(settings.quantization);
         // Two spellings of a folder are one model.
-        let place = Path::new(model);
-        let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
-        let key = format!("{} {precision:?} cpu", place.display());
+        let place = Named::of(model);
+        let key = format!("{place} {precision:?} cpu");
         let engine = registry::engines().get(
             key,
             &|progress| gst::info!(CAT, "{:.0} %: {}", progress.done * 100.0, progress.what),
             |progress| {
                 progress(registry::Progress {
                     done: 0.0,
-                    what: format!("reading {}", place.display()),
+                    what: format!("reading {place}"),
                 });
                 let unavailable =
                     |error: duplex_neural::LoadError| Error::Unavailable(error.to_string());
-                let files = folder::model(&place).map_err(unavailable)?;
+                let files = place.files().map_err(unavailable)?;
                 let pocket = Pocket::open(files, precision).map_err(unavailable)?;
                 let options = Options {
                     slots: settings.max_batch as usize,

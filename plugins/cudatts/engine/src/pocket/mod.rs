@@ -44,14 +44,44 @@ const PADDING_SECONDS: f64 = 2.0;
 /// Where the parts of a model lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
-    /// How it is built (YAML).
-    pub config: PathBuf,
+    /// How it is built.
+    pub config: Description,
     /// What it has learnt (safetensors).
     pub weights: PathBuf,
     /// `tokenizer.json` or `tokenizer.model`.
     pub tokenizer: PathBuf,
     /// Stored voices by name (safetensors), or recordings to clone (WAV), the default first.
     pub voices: Vec<(String, PathBuf)>,
+}
+
+/// How a model is built, as it is published (YAML).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Description {
+    /// In a file.
+    File(PathBuf),
+    /// In so many words.
+    Text {
+        /// What messages call it.
+        name: String,
+        /// What a file would hold.
+        text: String,
+    },
+}
+
+impl From<PathBuf> for Description {
+    fn from(path: PathBuf) -> Self {
+        Description::File(path)
+    }
+}
+
+impl Description {
+    fn read(&self) -> Result<Config, LoadError> {
+        let config = match self {
+            Description::File(path) => Config::read(path),
+            Description::Text { name, text } => Config::parse(name, text),
+        };
+        config.map_err(|report| LoadError::Other(report.to_string()))
+    }
 }
 
 /// A model that is loaded.
@@ -67,8 +97,7 @@ pub struct Pocket {
 impl Pocket {
     /// Reads a model. Blocks for as long as the files take to read; matrices are quantized one by one as they come.
     pub fn open(files: Files, precision: Precision) -> Result<Pocket, LoadError> {
-        let config =
-            Config::read(&files.config).map_err(|report| LoadError::Other(report.to_string()))?;
+        let config = files.config.read()?;
         let flow = &config.flow_lm;
         let tokenizer = Tokenizer::open(&files.tokenizer, flow.tokenizer, flow.token_count)?;
         let weights = Weights::open(&files.weights)?;

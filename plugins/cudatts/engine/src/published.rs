@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! A model by what its user calls it: a folder, or the name of a published one that is in the user's cache.
+
+use std::path::{Path, PathBuf};
+
+use duplex_models::{Cache, Catalogue, Hub, Model};
+
+use crate::{
+    folder,
+    pocket::{Description, Files},
+    weights::LoadError,
+};
+
+/// A model that was named, and what stands for it among those who share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A folder, by its canonical path.
+    Folder(PathBuf),
+    /// A published model, by its name.
+    Published(String),
+}
+
+impl Named {
+    /// What a name means. A folder comes before a model of the same name, and what looks like a path is one.
+    pub fn of(name: &str) -> Named {
+        let path = Path::new(name);
+        match path.canonicalize() {
+            Ok(path) => Named::Folder(path),
+            Err(_) if name.contains('/') => Named::Folder(path.to_owned()),
+            Err(_) => Named::Published(name.to_owned()),
+        }
+    }
+
+    /// Where its files are. Reads folders, and the catalogue that the environment names; nothing is downloaded.
+    pub fn files(&self) -> Result<Files, LoadError> {
+        let other = |what: String| LoadError::Other(what);
+        let name = match self {
+            Named::Folder(path) => return folder::model(path),
+            Named::Published(name) => name,
+        };
+        let catalogue = Catalogue::of_user().map_err(|report| other(report.to_string()))?;
+        let Some(hub) = Hub::of_user() else {
+            return Err(other(format!(
+                "`{name}` is looked for in the cache of huggingface_hub, and nothing says where that is: set HOME or HF_HOME"
+            )));
+        };
+        find(name, &catalogue, &hub.cache)
+    }
+}
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Named::Folder(path) => path.display().fmt(f),
+            Named::Published(name) => name.fmt(f),
+        }
+    }
+}
+
+/// The files of a published model, out of a cache.
+pub fn find(name: &str, catalogue: &Catalogue, cache: &Cache) -> Result<Files, LoadError> {
+    let Some(model) = catalogue.model(name) else {
+        return Err(LoadError::Other(format!(
+            "`{name}` is neither a folder nor a published model{}; see: duplex model list",
+            catalogue.nearest(name)
+        )));
+    };
+    files(model, cache)
+}
+
+fn files(model: &Model, cache: &Cache) -> Result<Files, LoadError> {
+    let name = &model.name;
+    let here = model.here(cache);
+    let what = if here.is_empty() {
+        format!("the model `{name}` is not in {}", cache.folder().display())
+    } else {
+        format!(
+            "of the model `{name}` {} are not in {}",
+            here.missing().join(" and "),
+            cache.folder().display()
+        )
+    };
+    let (Some(weights), Some(tokenizer), false) =
+        (here.weights, here.tokenizer, here.voices.is_empty())
+    else {
+        return Err(LoadError::Other(format!(
+            "{what}; fetch it with: duplex model fetch {name}"
+        )));
+    };
+    Ok(Files {
+        config: Description::Text {
+            name: name.clone(),
+            text: model.configuration.clone(),
+        },
+        weights,
+        tokenizer,
+        voices: here.voices,
+    })
+}
