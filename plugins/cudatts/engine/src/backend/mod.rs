@@ -4,3 +4,5 @@
 
 pub mod abi;
 pub mod driver;
+pub mod library;
+pub mod model;
