@@ -12,6 +12,7 @@ pub mod graph;
 pub mod inspect;
 pub mod launch_line;
 pub mod logging;
+pub mod models;
 pub mod output;
 pub mod packages;
 pub mod plan;

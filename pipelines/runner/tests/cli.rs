@@ -68,7 +68,7 @@ fn usage_errors_are_one_sentence() {
     let table: [(&[&str], &str); 8] = [
         (
             &[],
-            "duplex: a subcommand is missing: run, serve, check, launch-line or say; `duplex --help` explains them\n",
+            "duplex: a subcommand is missing: run, serve, check, launch-line, say or model; `duplex --help` explains them\n",
         ),
         (
             &["play"],

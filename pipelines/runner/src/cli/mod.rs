@@ -4,6 +4,7 @@
 
 mod check;
 mod launch_line;
+mod model;
 mod run;
 mod say;
 mod serve;
@@ -32,7 +33,8 @@ const USAGE: u8 = 2;
   duplex serve --listen 127.0.0.1:8080
   duplex check pipelines/*.yaml
   duplex launch-line pipelines/listen.yaml
-  echo 'Good morning.' | duplex say")]
+  echo 'Good morning.' | duplex say
+  duplex model list")]
 struct Cli {
     /// Log more: warnings, details (-vv), debugging of our elements (-vvv); none of it shows what is said. GST_DEBUG, set by
     /// hand, does what it does everywhere: GStreamer's own debugging may show what callers say
@@ -52,6 +54,7 @@ enum Command {
     LaunchLine(launch_line::Args),
     Say(say::Args),
     Serve(serve::Args),
+    Model(model::Args),
     /// Print the JSON schema of a description, which pipelines/schema.json holds
     #[command(hide = true)]
     Schema,
@@ -71,6 +74,10 @@ pub fn main() -> ExitCode {
         print(&duplex_runner::description::schema());
         return ExitCode::SUCCESS;
     }
+    // Models need no GStreamer, and no log.
+    if let Command::Model(args) = &cli.command {
+        return ExitCode::from(model::main(args));
+    }
     if let Err(err) = gst::init() {
         return failed(&format!("GStreamer cannot be started: {err}"));
     }
@@ -84,7 +91,7 @@ pub fn main() -> ExitCode {
         Command::LaunchLine(args) => launch_line::main(&args),
         Command::Say(args) => say::main(&args),
         Command::Serve(args) => serve::main(&args, cli.log_format, cli.verbose),
-        Command::Schema => 0,
+        Command::Model(_) | Command::Schema => 0,
     };
     ExitCode::from(code)
 }
@@ -96,7 +103,7 @@ fn one_sentence(err: &clap::Error) -> String {
     let first = first.strip_prefix("error: ").unwrap_or(first);
     // `duplex` alone prints its help as an error.
     if first.contains("Full-duplex voice") {
-        return "a subcommand is missing: run, serve, check, launch-line or say; `duplex --help` explains them".into();
+        return "a subcommand is missing: run, serve, check, launch-line, say or model; `duplex --help` explains them".into();
     }
     let words: Vec<&str> = first.split_whitespace().collect();
     format!("{}; `duplex --help` explains", words.join(" "))

@@ -125,6 +125,14 @@ impl Cache {
         locks.join(format!("{hash}.lock"))
     }
 
+    /// Removes a file that is here, and what it holds.
+    pub fn remove(&self, place: &Place) -> io::Result<()> {
+        if let Some(hash) = self.hash(place) {
+            fs::remove_file(self.blob(&place.repository, &hash))?;
+        }
+        fs::remove_file(self.snapshot(place))
+    }
+
     /// Makes a blob that is here the published file. Whatever stood in its place goes.
     pub fn link(&self, place: &Place, hash: &str) -> io::Result<PathBuf> {
         let path = self.snapshot(place);
