@@ -38,6 +38,12 @@ HAS_WHISPER      = { command -v cmake && command -v c++ && { [ -n "$${LIBCLANG_P
     || compgen -G '/usr/lib*/llvm*/lib/libclang*.so*' || compgen -G '/usr/lib/*/libclang*.so*' \
     || compgen -G '/usr/lib*/libclang*.so*'; }; } >/dev/null
 
+# The half of cudattsynth that links CUDA is one, too. Without the feature `cuda` it computes on the CPU, for its tests.
+NEURAL_CUDA_MANIFEST = plugins/cudatts/cuda/Cargo.toml
+NEURAL_CUDA          = --manifest-path $(NEURAL_CUDA_MANIFEST) --target-dir "$(TARGET)"
+# What `make cuda` made, kept apart from what tests build under the same name.
+NEURAL_CUDA_MADE     = $(TARGET)/cuda/libduplex_neural_cuda.so
+
 # A sound server, or a card that nobody serves.
 # (root may write to whatever is there; others only where they are in the group audio.)
 SND      ?= /dev/snd
@@ -51,7 +57,7 @@ HAS_SOUND = { [ -n "$${PULSE_SERVER:-}" ] || [ -S "$${XDG_RUNTIME_DIR:-/run/user
 help: ## this page
 	@echo 'make TARGET [VARIABLE=value]'
 	echo
-	sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 	echo
 	echo '  run:      TLS=1 for browsers on other machines · PORT=8080 · VOICE=en-gb'
 	echo '            DEMO=1 with recorded callers · QUIET=1 without sound · MIC=1 with your microphone and speakers'
@@ -172,9 +178,18 @@ test: setup-test ## build, lint and every test; prints the time and memory they 
 	        $(CARGO) test $(WHISPER_IN) $(WHISPER_FEATURES) --no-run
 	    fi
 	fi
+	if [ -z "$(TESTS)" ]; then
+	    $(CARGO) test $(NEURAL_CUDA) --no-run
+	    # Its licences are looked at with CUDA.
+	    $(CARGO) fetch --manifest-path $(NEURAL_CUDA_MANIFEST) --target x86_64-unknown-linux-gnu
+	fi
 	built=$$((SECONDS - start))
 	$(GSTENV) G_DEBUG=fatal_criticals RUST_BACKTRACE=1 RUST_TEST_THREADS="$${RUST_TEST_THREADS:-2}" \
 	    "$(TARGET)/debug/measured" --limit-mb 1024 -- $(CARGO) test --workspace --no-fail-fast $(TESTS)
+	if [ -z "$(TESTS)" ]; then
+	    RUST_BACKTRACE=1 $(CARGO) test $(NEURAL_CUDA) --no-fail-fast
+	    [ ! -f "$(NEURAL_CUDA_MADE)" ] || cp "$(NEURAL_CUDA_MADE)" "$(TARGET)/debug"
+	fi
 	if [ -n "$$whisper" ]; then
 	    $(GSTENV) G_DEBUG=fatal_criticals RUST_BACKTRACE=1 WHISPER_MODEL="$(abspath $(WHISPER_MODEL))" \
 	        $(CARGO) test $(WHISPER_IN) $(WHISPER_FEATURES) --no-fail-fast
@@ -192,6 +207,8 @@ lint-only:
 	@$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) fmt --manifest-path plugins/asr/whisper/Cargo.toml --check
+	$(CARGO) fmt --manifest-path $(NEURAL_CUDA_MANIFEST) --check
+	$(CARGO) clippy $(NEURAL_CUDA) --all-targets -- -D warnings
 	if [ -n "$(WHISPER)" ] || $(HAS_WHISPER); then
 	    $(CARGO) clippy $(WHISPER_IN) $(WHISPER_FEATURES) --all-targets -- -D warnings
 	else
@@ -200,6 +217,7 @@ lint-only:
 	if command -v cargo-deny >/dev/null; then
 	    $(CARGO) deny --log-level error check
 	    $(CARGO) deny --manifest-path plugins/asr/whisper/Cargo.toml --log-level error check --config "$(CURDIR)/deny.toml"
+	    $(CARGO) deny --manifest-path $(NEURAL_CUDA_MANIFEST) --log-level error check --config "$(CURDIR)/deny.toml"
 	else
 	    echo 'NOT CHECKED: licences and bans of dependencies (cargo install cargo-deny)'
 	fi
@@ -273,6 +291,19 @@ bench: setup-test ## the tables of the README, with this machine's facts; they a
 	} | tee out/bench.txt
 	echo 'these figures are in out/bench.txt'
 
+# Loaded by cudattsynth and the neural worker where there is a card; needs none to be built.
+.PHONY: cuda gpu-check
+cuda: ## the half of cudattsynth that runs on NVIDIA's cards (fetches their compiler, once; takes 20 minutes)
+	@.ci/setup build cuda
+	.ci/cuda "$(TARGET)/cuda"
+	source "$(TARGET)/cuda/environment"
+	$(CARGO) build --release --lib --features cuda $(NEURAL_CUDA)
+	strip -o "$(NEURAL_CUDA_MADE)" "$(TARGET)/release/libduplex_neural_cuda.so"
+	mkdir -p "$(TARGET)/debug"
+	cp "$(NEURAL_CUDA_MADE)" "$(TARGET)/release"
+	cp "$(NEURAL_CUDA_MADE)" "$(TARGET)/debug"
+	echo "$(NEURAL_CUDA_MADE): $$(du -h "$(NEURAL_CUDA_MADE)" | cut -f1), and beside the plugins in $(TARGET)/debug and $(TARGET)/release"
+
 # Where things go: your own folders, or those of PREFIX as this system's GStreamer has them below its own prefix.
 define FOLDERS
 built="$(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))"
@@ -322,6 +353,8 @@ install-files:
 	    [ -n "$(WHISPER)" ] || [ "$${plugin##*/}" != libgstduplexwhisper.so ] || continue
 	    install -m 644 "$$plugin" "$(DESTDIR)$$plugins"
 	done
+	# Only where `make cuda` has made it.
+	[ ! -f "$(NEURAL_CUDA_MADE)" ] || install -m 644 "$(NEURAL_CUDA_MADE)" "$(DESTDIR)$$plugins"
 	install -m 755 "$$built/duplex" "$$built/duplex-worker" "$(DESTDIR)$$bin"
 	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/*.gram pipelines/schema.json "$(DESTDIR)$$share/gst-duplex/pipelines"
 	install -m 644 configs/* "$(DESTDIR)$$share/gst-duplex/configs"
