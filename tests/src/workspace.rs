@@ -25,6 +25,12 @@ pub const WEBRTC: &str = "libgstrswebrtc.so";
 /// What that build is, as an argument of [`metadata`].
 pub const WEBRTC_MANIFEST: &str = "--manifest-path=plugins/webrtc/Cargo.toml";
 
+/// The build that makes the half of cudattsynth that links CUDA, as arguments of [`metadata`].
+pub const NEURAL_CUDA_MANIFEST: [&str; 2] = [
+    "--manifest-path=plugins/cudatts/cuda/Cargo.toml",
+    "--features=cuda",
+];
+
 /// Every file that the workspace makes for others to load or run: those of the tests are nobody's.
 pub fn shipped() -> Vec<String> {
     let metadata = metadata(&["--no-deps"]);

@@ -113,8 +113,10 @@ fn every_dependency_has_a_licence_that_is_allowed() {
     let [locked, filter, target] = platform;
     let ours = workspace::metadata(&platform);
     let webrtc = workspace::metadata(&[workspace::WEBRTC_MANIFEST, locked, filter, target]);
+    let [manifest, features] = workspace::NEURAL_CUDA_MANIFEST;
+    let cuda = workspace::metadata(&[manifest, features, locked, filter, target]);
     let mut seen = 0;
-    for metadata in [ours, webrtc] {
+    for metadata in [ours, webrtc, cuda] {
         let used: BTreeSet<&str> = metadata["resolve"]["nodes"]
             .as_array()
             .unwrap()
@@ -281,6 +283,10 @@ fn table() -> String {
     let webrtc = workspace::metadata(&[workspace::WEBRTC_MANIFEST, locked, filter, target]);
     let member = webrtc["workspace_members"][0].as_str().unwrap();
     note(&mut rows, &webrtc, member, &["gstrswebrtc"]);
+    let [manifest, features] = workspace::NEURAL_CUDA_MANIFEST;
+    let cuda = workspace::metadata(&[manifest, features, locked, filter, target]);
+    let member = cuda["workspace_members"][0].as_str().unwrap();
+    note(&mut rows, &cuda, member, &["duplex_neural_cuda"]);
     // A library of ours alone is in no file.
     rows.retain(|_, files| !files.is_empty());
     let mut text = String::from("| crate | licence | copyright | in |\n|---|---|---|---|\n");
