@@ -42,8 +42,51 @@ fn open_cuda(ordinal: usize) -> Result<(Device, String), Failure> {
         if let Ok(known) = cuda.cuda_stream().context().name() {
             name = known;
         }
+        keep_memory(cuda, u64::MAX).map_err(|error| at(candle_core::Error::wrap(error)))?;
     }
     Ok((device, name))
+}
+
+/// How many bytes the driver keeps for this process where they are free. Without that it takes all of them back at the end of each
+/// step, and hands them out anew in the next, which takes longer than the step.
+#[cfg(feature = "cuda")]
+fn keep_memory(
+    cuda: &candle_core::CudaDevice,
+    mut bytes: u64,
+) -> Result<(), candle_core::cuda_backend::cudarc::driver::DriverError> {
+    use candle_core::cuda_backend::cudarc::driver::{result, sys};
+
+    let stream = cuda.cuda_stream();
+    let context = stream.context();
+    context.bind_to_thread()?;
+    // SAFETY: the device is the context's, and the attribute is a number of 64 bits.
+    unsafe {
+        let pool = result::device::get_default_mem_pool(context.cu_device())?;
+        let threshold = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        result::mem_pool::set_attribute(pool, threshold, (&raw mut bytes).cast())
+    }
+}
+
+/// Gives back what the driver keeps for this process, as far as nobody uses it: after a model was closed.
+pub fn give_back(device: &Device) {
+    #[cfg(feature = "cuda")]
+    if let Device::Cuda(cuda) = device {
+        use candle_core::cuda_backend::cudarc::driver::result;
+
+        let stream = cuda.cuda_stream();
+        let context = stream.context();
+        // Frees wait for the stream's work. A device that is lost refuses, and has nothing to give.
+        if stream.synchronize().is_err() {
+            return;
+        }
+        // SAFETY: the device is the context's.
+        let pool = unsafe { result::device::get_default_mem_pool(context.cu_device()) };
+        if let Ok(pool) = pool {
+            // SAFETY: the pool is the device's own.
+            let _ = unsafe { result::mem_pool::trim_to(pool, 0) };
+        }
+    }
+    let _on_the_cpu = device;
 }
 
 /// Refuses what the device has no memory for, before anything is allocated.

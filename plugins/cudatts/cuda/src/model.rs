@@ -431,6 +431,13 @@ impl Model {
         Ok(())
     }
 
+    /// Frees it, and what the driver keeps of its memory.
+    pub fn close(self) {
+        let device = self.place.device.clone();
+        drop(self);
+        device::give_back(&device);
+    }
+
     /// That nothing works any more, and why.
     pub fn lose(&mut self, why: &str) {
         self.lost = Some(why.to_owned());

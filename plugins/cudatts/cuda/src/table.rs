@@ -267,7 +267,7 @@ unsafe extern "C" fn close(model: *mut abi::Model) {
     // SAFETY: it came from `open`, and nobody uses it any more.
     let model = unsafe { Box::from_raw(model.cast::<Model>()) };
     // What a lost device says to being freed is of no interest.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(model)));
+    let _ = catch_unwind(AssertUnwindSafe(|| model.close()));
 }
 
 #[cfg(test)]
