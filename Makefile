@@ -255,6 +255,8 @@ parity: setup-test ## the neural engine against its PyTorch reference, in all pu
 	    kept=; [ ! -e "$(PARITY)/$$model" ] || kept=1
 	    $(MAKE) "$(PARITY)/$$model"
 	    DUPLEX_PARITY="$(PARITY)/$$model" $(CARGO) test --quiet -p duplex-neural --test parity -- --nocapture
+	    # What a card computes, on the CPU.
+	    DUPLEX_PARITY="$(PARITY)/$$model" $(CARGO) test --quiet $(NEURAL_CUDA) --test parity latents -- --nocapture
 	    [ -n "$$kept" ] || [ "$$model" = english ] || rm -rf "$(PARITY)/$$model"
 	done | tee out/parity.txt
 	echo 'these figures are in out/parity.txt'
@@ -303,6 +305,20 @@ cuda: ## the half of cudattsynth that runs on NVIDIA's cards (fetches their comp
 	cp "$(NEURAL_CUDA_MADE)" "$(TARGET)/release"
 	cp "$(NEURAL_CUDA_MADE)" "$(TARGET)/debug"
 	echo "$(NEURAL_CUDA_MADE): $$(du -h "$(NEURAL_CUDA_MADE)" | cut -f1), and beside the plugins in $(TARGET)/debug and $(TARGET)/release"
+
+# To be carried: there is neither a compiler nor a network where cards are.
+GPU_CHECK = out/gpu-check
+gpu-check: cuda ## parity and speed on an NVIDIA card; elsewhere packs out/gpu-check.tar.gz, to be carried to one (MODEL=FOLDER)
+	@$(CARGO) build --release --example gpu-check --features cuda $(NEURAL_CUDA)
+	rm -rf "$(GPU_CHECK)"
+	mkdir -p "$(GPU_CHECK)/small" "$(GPU_CHECK)/english"
+	strip -o "$(GPU_CHECK)/gpu-check" "$(TARGET)/release/examples/gpu-check"
+	cp "$(NEURAL_CUDA_MADE)" plugins/cudatts/cuda/examples/gpu-check/run "$(GPU_CHECK)"
+	cp -r plugins/cudatts/engine/tests/parity/small/. "$(GPU_CHECK)/small"
+	cp plugins/cudatts/cuda/examples/gpu-check/english/* "$(GPU_CHECK)/english"
+	tar -C out -czf out/gpu-check.tar.gz gpu-check
+	echo "out/gpu-check.tar.gz ($$(du -h out/gpu-check.tar.gz | cut -f1)): unpack it where a card is and start gpu-check/run"
+	"$(GPU_CHECK)/run" $(if $(MODEL),"$(abspath $(MODEL))")
 
 # Where things go: your own folders, or those of PREFIX as this system's GStreamer has them below its own prefix.
 define FOLDERS
