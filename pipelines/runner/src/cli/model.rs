@@ -114,9 +114,7 @@ pub fn main(args: &Args) -> u8 {
             fetch_model(&fetch, &hub, *accept_licence)
         }),
         Command::List { name: None } => Ok(list(&catalogue, &hub.cache)),
-        Command::List { name: Some(name) } => {
-            model(name).map(|model| list_voices(model, &hub.cache))
-        }
+        Command::List { name: Some(name) } => model(name).map(|model| list_voices(model, &hub)),
         Command::Verify { name, remove } => match name {
             Some(name) => model(name).map(|model| verify(&[model], &hub.cache, *remove)),
             None => {
@@ -377,10 +375,16 @@ fn list(catalogue: &Catalogue, cache: &Cache) -> u8 {
     show(&table)
 }
 
-fn list_voices(model: &Model, cache: &Cache) -> u8 {
+fn list_voices(model: &Model, hub: &Hub) -> u8 {
     let mut table = table(&["voice", "here"]);
-    for (voice, place) in &model.voices {
-        let here = if cache.find(place).is_some() {
+    let own = hub.own_voices(&model.name);
+    for (voice, _) in &own {
+        table.add_row([voice.as_str(), "your own"]);
+    }
+    let published = model.voices.iter();
+    let published = published.filter(|(voice, _)| own.iter().all(|(own, _)| own != *voice));
+    for (voice, place) in published {
+        let here = if hub.cache.find(place).is_some() {
             "yes"
         } else {
             "no"

@@ -693,6 +693,9 @@ fn the_list_shows_what_there_is_and_what_is_here() {
         line("tiny", &said),
         "tiny en 1.2 M CC0-1.0 no in part: no tokenizer"
     );
+    let own = house.path(".local/share/gst-duplex/voices/tiny");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("zoe.wav"), "").unwrap();
     let said = house.run(&["list", "tiny"]).good();
     let voices: Vec<Vec<&str>> = said
         .out
@@ -703,6 +706,7 @@ fn the_list_shows_what_there_is_and_what_is_here() {
     assert_eq!(
         voices,
         [
+            vec!["zoe", "your", "own"],
             vec!["ada", "yes"],
             vec!["bob", "(default)", "yes"],
             vec!["cleo", "no"]

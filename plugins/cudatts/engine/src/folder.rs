@@ -10,7 +10,8 @@ use crate::{pocket::Files, weights::LoadError};
 const VOICES: [&str; 2] = ["voices", "embeddings"];
 
 /// The files of a Pocket TTS model in a folder: `config.yaml`, `model.safetensors`, `tokenizer.json` or `tokenizer.model`, and
-/// voices in `voices/NAME.safetensors`, the first by name being the default.
+/// voices in `voices/`, the first by name being the default: stored states (`NAME.safetensors`) and recordings to clone
+/// (`NAME.wav`).
 pub fn model(folder: &Path) -> Result<Files, LoadError> {
     let other = |what: String| LoadError::Other(what);
     if !folder.is_dir() {
@@ -45,7 +46,7 @@ pub fn model(folder: &Path) -> Result<Files, LoadError> {
             })?
             .path();
         let name = path.file_stem().and_then(|stem| stem.to_str());
-        if let (Some(name), Some("safetensors")) = (
+        if let (Some(name), Some("safetensors" | "wav")) = (
             name,
             path.extension().and_then(|extension| extension.to_str()),
         ) {
@@ -54,7 +55,7 @@ pub fn model(folder: &Path) -> Result<Files, LoadError> {
     }
     if voices.is_empty() {
         return Err(other(format!(
-            "{} has no voices: stored ones belong into {}/voices, as NAME.safetensors",
+            "{} has no voices: they belong into {}/voices, as NAME.safetensors or, to be cloned, NAME.wav",
             folder.display(),
             folder.display()
         )));

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use duplex_models::{Cache, Catalogue, Hub, Model};
+use duplex_models::{Catalogue, Hub, Model};
 
 use crate::{
     folder,
@@ -45,7 +45,7 @@ impl Named {
                 "`{name}` is looked for in the cache of huggingface_hub, and nothing says where that is: set HOME or HF_HOME"
             )));
         };
-        find(name, &catalogue, &hub.cache)
+        find(name, &catalogue, &hub)
     }
 }
 
@@ -58,19 +58,19 @@ impl std::fmt::Display for Named {
     }
 }
 
-/// The files of a published model, out of a cache.
-pub fn find(name: &str, catalogue: &Catalogue, cache: &Cache) -> Result<Files, LoadError> {
+/// The files of a published model, out of a user's cache, and voices of the user's own beside those of the model.
+pub fn find(name: &str, catalogue: &Catalogue, hub: &Hub) -> Result<Files, LoadError> {
     let Some(model) = catalogue.model(name) else {
         return Err(LoadError::Other(format!(
             "`{name}` is neither a folder nor a published model{}; see: duplex model list",
             catalogue.nearest(name)
         )));
     };
-    files(model, cache)
+    files(model, hub)
 }
 
-fn files(model: &Model, cache: &Cache) -> Result<Files, LoadError> {
-    let name = &model.name;
+fn files(model: &Model, hub: &Hub) -> Result<Files, LoadError> {
+    let (name, cache) = (&model.name, &hub.cache);
     let here = model.here(cache);
     let what = if here.is_empty() {
         format!("the model `{name}` is not in {}", cache.folder().display())
@@ -81,8 +81,20 @@ fn files(model: &Model, cache: &Cache) -> Result<Files, LoadError> {
             cache.folder().display()
         )
     };
-    let (Some(weights), Some(tokenizer), false) =
-        (here.weights, here.tokenizer, here.voices.is_empty())
+    let mut voices = here.voices;
+    for (voice, path) in hub.own_voices(name) {
+        if !here.clones && path.extension().is_some_and(|kind| kind == "wav") {
+            return Err(LoadError::Other(format!(
+                "{} is a recording to clone, which takes other weights: fetch them with: duplex model fetch {name} --cloning",
+                path.display()
+            )));
+        }
+        match voices.iter_mut().find(|(known, _)| *known == voice) {
+            Some(known) => known.1 = path,
+            None => voices.push((voice, path)),
+        }
+    }
+    let (Some(weights), Some(tokenizer), false) = (here.weights, here.tokenizer, voices.is_empty())
     else {
         return Err(LoadError::Other(format!(
             "{what}; fetch it with: duplex model fetch {name}"
@@ -95,6 +107,6 @@ fn files(model: &Model, cache: &Cache) -> Result<Files, LoadError> {
         },
         weights,
         tokenizer,
-        voices: here.voices,
+        voices,
     })
 }

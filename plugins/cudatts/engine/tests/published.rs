@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use duplex_models::{Cache, Catalogue, Place};
+use duplex_models::{Cache, Catalogue, Hub, Place};
 use duplex_neural::{
     folder,
     pocket::{Description, Files, config::Config},
@@ -46,8 +46,16 @@ fn lay(cache: &Path, place: &Place, hash: &str, text: &str) -> PathBuf {
     pointer
 }
 
+fn hub(cache: &Path) -> Hub {
+    Hub {
+        cache: Cache::new(cache),
+        token: PathBuf::new(),
+        voices: cache.join("own"),
+    }
+}
+
 fn told(name: &str, cache: &Path) -> String {
-    let found = published::find(name, Catalogue::published(), &Cache::new(cache));
+    let found = published::find(name, Catalogue::published(), &hub(cache));
     found.unwrap_err().to_string()
 }
 
@@ -71,7 +79,7 @@ fn a_model_is_found_in_a_cache_once_all_of_it_is_there() {
     );
     let tokenizer = lay(cache, &model.tokenizer, "t", "tokenizer");
     let alba = lay(cache, &model.voices["alba"], "a", "alba");
-    let files = || published::find("german", Catalogue::published(), &Cache::new(cache)).unwrap();
+    let files = || published::find("german", Catalogue::published(), &hub(cache)).unwrap();
     let expected = Files {
         config: Description::Text {
             name: "german".into(),
@@ -127,4 +135,47 @@ fn a_folder_comes_first_and_a_path_is_one() {
             .unwrap_err()
             .to_string()
     );
+}
+
+#[test]
+fn voices_of_ones_own_stand_beside_those_of_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path();
+    let model = Catalogue::published().model("english").unwrap();
+    lay(cache, &model.weights, "w", "weights");
+    lay(cache, &model.tokenizer, "t", "tokenizer");
+    let own = cache.join("own/english");
+    fs::create_dir_all(&own).unwrap();
+    fs::write(own.join("zoe.safetensors"), "").unwrap();
+    fs::write(own.join("notes.txt"), "").unwrap();
+    let names = || {
+        let files = published::find("english", Catalogue::published(), &hub(cache)).unwrap();
+        let mut names = files.voices.into_iter().map(|(name, path)| {
+            let is_own = path.starts_with(&own);
+            (name, is_own)
+        });
+        [names.next(), names.next(), names.next()].map(|voice| voice.unwrap_or_default())
+    };
+    let nobody = (String::new(), false);
+    assert_eq!(
+        names(),
+        [("zoe".into(), true), nobody.clone(), nobody.clone()]
+    );
+    // The model's own voice stays the default.
+    lay(cache, &model.voices["alba"], "a", "alba");
+    let alba = |is_own| ("alba".to_owned(), is_own);
+    assert_eq!(names(), [alba(false), ("zoe".into(), true), nobody]);
+    fs::write(own.join("alba.safetensors"), "").unwrap();
+    assert_eq!(names()[0], alba(true));
+    // A recording needs weights that can clone.
+    fs::write(own.join("me.wav"), "").unwrap();
+    let told = told("english", cache);
+    assert!(told.ends_with("own/english/me.wav is a recording to clone, which takes other weights: fetch them with: duplex model fetch english --cloning"), "{told}");
+    lay(
+        cache,
+        model.cloning_weights.as_ref().unwrap(),
+        "c",
+        "cloning",
+    );
+    assert_eq!(names()[1], ("me".into(), true));
 }

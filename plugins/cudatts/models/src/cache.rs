@@ -24,6 +24,8 @@ pub struct Hub {
     pub cache: Cache,
     /// Holds what `hf auth login` was told.
     pub token: PathBuf,
+    /// Voices of one's own, in a folder for each model.
+    pub voices: PathBuf,
 }
 
 impl Hub {
@@ -32,7 +34,7 @@ impl Hub {
         Hub::of(|name| std::env::var(name).ok(), std::env::home_dir())
     }
 
-    /// As `variable` says: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME and HF_TOKEN_PATH, in which `~` and `$NAME` are put in as
+    /// As `variable` says: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, XDG_DATA_HOME and HF_TOKEN_PATH, in which `~` and `$NAME` are put in as
     /// Python does.
     pub fn of(variable: impl Fn(&str) -> Option<String>, home: Option<PathBuf>) -> Option<Hub> {
         let said = |name: &str| variable(name).filter(|value| !value.is_empty());
@@ -56,10 +58,34 @@ impl Hub {
             .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
             .or_else(|| Some(hf_home.as_ref()?.join("hub")))?;
         let token = path("HF_TOKEN_PATH").or_else(|| Some(hf_home.as_ref()?.join("token")));
+        let data = path("XDG_DATA_HOME").or_else(|| Some(home.as_ref()?.join(".local/share")));
         Some(Hub {
             token: token.unwrap_or_default(),
+            voices: data.unwrap_or_default().join("gst-duplex/voices"),
             cache: Cache::new(cache),
         })
+    }
+}
+
+impl Hub {
+    /// Voices of one's own for a model, in the order of names: stored states (`NAME.safetensors`), and recordings to clone
+    /// (`NAME.wav`).
+    pub fn own_voices(&self, model: &str) -> Vec<(String, PathBuf)> {
+        let found = self.voices.join(model).read_dir();
+        let mut voices: Vec<_> = found
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                let kind = path.extension()?.to_str()?;
+                let name = path.file_stem()?.to_str()?.to_owned();
+                ["safetensors", "wav"]
+                    .contains(&kind)
+                    .then_some((name, path))
+            })
+            .collect();
+        voices.sort();
+        voices
     }
 }
 
@@ -210,6 +236,11 @@ mod tests {
             assert_eq!(hub.cache.folder(), Path::new(cache), "{variables:?}");
             assert_eq!(hub.token, Path::new(token), "{variables:?}");
         }
+        let voices = |hub: Option<Hub>| hub.unwrap().voices;
+        let own = Path::new("/home/me/.local/share/gst-duplex/voices");
+        assert_eq!(voices(of(&[])), own);
+        let data = of(&[("XDG_DATA_HOME", "/data")]);
+        assert_eq!(voices(data), Path::new("/data/gst-duplex/voices"));
         assert_eq!(Hub::of(|_| None, None), None);
     }
 
