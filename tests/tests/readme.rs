@@ -4,6 +4,11 @@
 
 #![allow(clippy::print_stdout)] // a test tells what it skips and what it typed
 
+// Has more than is used here.
+#[allow(dead_code)]
+#[path = "../../plugins/cudatts/engine/tests/parity/models.rs"]
+mod small;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -476,6 +481,22 @@ fn tables_are_complete() {
     }
 }
 
+/// A model with made-up weights in the place of the published one, which a person would fetch.
+fn model(folder: &Path) {
+    let small = plugins::source().join("plugins/cudatts/engine/tests/parity/small/lsd");
+    fs::create_dir_all(folder.join("voices")).unwrap();
+    for (from, to) in [
+        ("config.yaml", "config.yaml"),
+        ("tokenizer.json", "tokenizer.json"),
+        ("voice.safetensors", "voices/alba.safetensors"),
+    ] {
+        fs::copy(small.join(from), folder.join(to)).unwrap();
+    }
+    let shapes = fs::read(small.join("shapes.json")).unwrap();
+    let shapes = serde_json::from_slice(&shapes).unwrap();
+    small::make_weights(&shapes, &folder.join("model.safetensors"));
+}
+
 /// Lines to paste in the documentation of an element: they run as they stand there.
 #[test]
 fn every_line_in_the_documentation_of_elements_runs() {
@@ -491,6 +512,7 @@ fn every_line_in_the_documentation_of_elements_runs() {
     for name in ["caller.wav", "speech.wav", "in.wav", "call.wav"] {
         fs::copy(caller, folder.join(name)).unwrap();
     }
+    model(&folder.join("english"));
     let pulse = Pulse::start().unwrap();
     let worker = Command::new(plugins::built("duplex-worker"));
     let worker = Background::start(worker, &folder);
