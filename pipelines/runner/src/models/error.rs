@@ -75,6 +75,11 @@ pub enum Error {
     /// Where the hub is, is no address.
     #[error("HF_ENDPOINT is `{0}`, which is no address such as https://huggingface.co")]
     Endpoint(String),
+    /// This machine is not fit for it.
+    #[error(
+        "nothing can be fetched on this machine: {0}; are certificates installed (ca-certificates)?"
+    )]
+    Client(String),
     /// What came is something else.
     #[error("what came as {} is not what was published, and was removed: its hash is {found}, not {expected}; try again, or another network", place.path)]
     WrongHash {

@@ -141,7 +141,7 @@ impl Server {
             .connect_timeout(PATIENCE)
             .read_timeout(PATIENCE)
             .build()
-            .map_err(|_| wrong())?;
+            .map_err(|error| Error::Client(reason(&error)))?;
         Ok(Server {
             client,
             endpoint: url,
@@ -180,7 +180,9 @@ impl Server {
         }
         let (mut hash, mut size) = (None, None);
         for _ in 0..MOST_REDIRECTS {
-            let answer = self.send(Method::HEAD, &url, &[], place).await?;
+            // What is packed has another size.
+            let plain = [(header::ACCEPT_ENCODING, "identity")];
+            let answer = self.send(Method::HEAD, &url, &plain, place).await?;
             let headers = answer.headers();
             // Of a large file the hub itself tells these, and where the file is.
             hash = hash.or_else(|| etag(headers, "x-linked-etag"));

@@ -97,6 +97,7 @@ pub struct Hub {
     _runtime: tokio::runtime::Runtime,
 }
 
+const CLOSER: &str = "/api/resolve-cache/";
 pub const REPOSITORY: &str = "me/voices";
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -219,9 +220,10 @@ impl Shared {
 
 async fn at_hub(State(shared): State<Shared>, uri: Uri, request: Request<Body>) -> Response<Body> {
     let prefix = format!("/{REPOSITORY}/resolve/{COMMIT}/");
-    let path = uri
-        .path()
-        .strip_prefix(&prefix)
+    let asked = uri.path();
+    let direct = asked.strip_prefix(CLOSER);
+    let path = direct
+        .or(asked.strip_prefix(&prefix))
         .unwrap_or_default()
         .to_owned();
     let trouble = shared.hear(false, &request, &path);
@@ -256,6 +258,13 @@ async fn at_hub(State(shared): State<Shared>, uri: Uri, request: Request<Body>) 
             .header("x-linked-etag", format!("\"{}\"", file.hash()))
             .header("x-linked-size", size)
             .header("x-repo-commit", COMMIT)
+            .body(Body::empty())
+            .unwrap();
+    }
+    // Small files lie closer by, on the hub itself.
+    if direct.is_none() {
+        return answer(307)
+            .header("location", format!("{CLOSER}{path}"))
             .body(Body::empty())
             .unwrap();
     }
