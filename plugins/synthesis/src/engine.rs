@@ -104,6 +104,9 @@ pub enum Error {
     /// The engine cannot work here: a library, model or worker is missing.
     #[error("{0}")]
     Unavailable(String),
+    /// The engine has no room for one more now; it will once an utterance has ended, and another engine may have it.
+    #[error("{0}")]
+    Busy(String),
     /// The utterance was cancelled; not a fault.
     #[error("the utterance was cancelled")]
     Cancelled,
@@ -126,7 +129,8 @@ pub trait Engine: Send + Sync {
     /// The rate at which an utterance of this request will come, in Hz.
     fn sample_rate(&self, request: &Request) -> Result<u32, Error>;
 
-    /// Begins an utterance. Does no work that takes longer than a millisecond once prepared.
+    /// Begins an utterance. Does no work that takes longer than a millisecond once prepared. [`Error::Busy`] where those
+    /// who are spoken for would suffer.
     fn open(&self, request: &Request) -> Result<Utterance, Error>;
 }
 

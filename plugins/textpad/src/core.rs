@@ -394,10 +394,10 @@ impl<S: Speaker> Core<S> {
         Ok(())
     }
 
-    /// Waits until another utterance may be opened.
-    pub(crate) fn wait_room(&self) -> Result<(), gst::FlowError> {
+    /// Waits until fewer utterances than so many are open.
+    pub(crate) fn wait_room(&self, most: usize) -> Result<(), gst::FlowError> {
         let mut state = self.state();
-        while !state.flushing && state.flow.is_ok() && state.open.len() >= MAX_OPEN {
+        while !state.flushing && state.flow.is_ok() && state.open.len() >= most {
             state = self.wait(state);
         }
         if state.flushing {
@@ -521,6 +521,7 @@ pub(crate) fn message(error: Error) -> gst::ErrorMessage {
             gst::error_msg!(gst::StreamError::Failed, ("{text}"))
         }
     }
+        Error::Busy(_) => gst::error_msg!(gst::ResourceError::Busy, ("{text}")),
 }
 
 /// A mutex whose owner panicked holds what it last held: the panic has been reported.

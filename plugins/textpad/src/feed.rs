@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 use duplex_synthesis::{Error, TextHalf};
 
 use crate::{
-    core::{Arrivals, Core, Speaker, Speech},
+    core::{Arrivals, Core, MAX_OPEN, Speaker, Speech},
     markup::MarkupStripper,
     sentence::SentenceEnd,
     utf8::Utf8Decoder,
@@ -178,13 +178,22 @@ impl<S: Speaker> Core<S> {
         id: Option<String>,
         at: Option<gst::ClockTime>,
     ) -> Result<(), Trouble> {
-        self.wait_room()?;
+        self.wait_room(MAX_OPEN)?;
         let explicit = id.is_some();
         let id = id.unwrap_or_else(new_id);
         let engine = self
             .engine()
             .ok_or_else(|| Trouble::Engine(Error::Failed("there is no engine in NULL".into())))?;
-        let utterance = engine.open(&self.request(&id)).map_err(Trouble::Engine)?;
+        let request = self.request(&id);
+        let utterance = match engine.open(&request) {
+            // What this element speaks itself is no reason not to speak on: the utterance has to wait for it.
+            Err(Error::Busy(_)) if !self.state().open.is_empty() => {
+                self.wait_room(1)?;
+                engine.open(&request)
+            }
+            opened => opened,
+        }
+        .map_err(Trouble::Engine)?;
         let arrivals = Arc::new(Arrivals::new());
         let speech = Speech {
             id: id.clone(),

@@ -82,8 +82,8 @@ impl fmt::Display for Refusal {
         match self {
             Self::Slots { slots } => write!(
                 f,
-                "the engine is full: all of its {slots} slots are taken; try again once an utterance has ended, raise the \
-                 number of slots, or use another device"
+                "the engine is full: all of its {slots} slots are taken; try again once an utterance has ended, raise max-batch, \
+                 or use another device"
             ),
             Self::Time {
                 streams,

@@ -514,7 +514,7 @@ fn without_a_free_slot_the_reason_is_named() {
     };
     let engine = NeuralEngine::new(toy, options).unwrap();
     let _held = [open(&engine, plain()), open(&engine, plain())];
-    let Err(Error::Unavailable(sentence)) = engine.open(&Request::default()) else {
+    let Err(Error::Busy(sentence)) = engine.open(&Request::default()) else {
         panic!("a third was admitted to two slots");
     };
     assert!(sentence.contains("all of its 2 slots"), "{sentence}");

@@ -179,6 +179,7 @@ impl Connection {
         match status.code() {
             tonic::Code::InvalidArgument | tonic::Code::NotFound => Error::BadRequest(sentence),
             tonic::Code::Internal => Error::Failed(sentence),
+            tonic::Code::ResourceExhausted => Error::Busy(sentence),
             _ => Error::Unavailable(sentence),
         }
     }

@@ -13,6 +13,7 @@ pub fn from_engine(error: Error) -> Status {
     match error {
         Error::NoSuchVoice { .. } | Error::BadRequest(_) => Status::invalid_argument(sentence),
         Error::Unavailable(_) => Status::unavailable(sentence),
+        Error::Busy(_) => Status::resource_exhausted(sentence),
         Error::Cancelled => Status::cancelled(sentence),
         Error::Failed(_) => Status::internal(sentence),
     }

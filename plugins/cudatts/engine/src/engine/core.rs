@@ -110,7 +110,7 @@ impl Core {
             }
             state.broken = None;
         }
-        let refused = |refusal: Refusal| Error::Unavailable(refusal.to_string());
+        let refused = |refusal: Refusal| Error::Busy(refusal.to_string());
         state
             .scheduler
             .open(now, speech.id(), want)

@@ -139,10 +139,11 @@ impl Speech {
         let consumer = output.consumer.take();
         drop(output);
         drop(pieces);
+        // Whoever hears of the end finds the place free.
+        self.core.close(self.facts.id);
         if let Some(consumer) = consumer {
             consumer.wake();
         }
-        self.core.close(self.facts.id);
         if failed {
             self.reader.canceller().cancel();
         }
