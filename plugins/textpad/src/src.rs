@@ -479,16 +479,20 @@ impl<S: Speaker> Core<S> {
             }
             state.end = end;
         }
-        self.push_segment(gst::ClockTime::ZERO, end);
-        let id = current.speech.id.clone();
-        self.srcpad
-            .push_event(UtteranceEnd::of_sound(id, current.samples).to_event());
+        let (id, samples, key) = (
+            current.speech.id.clone(),
+            current.samples,
+            current.speech.key,
+        );
+        drop(current);
+        // Whoever sees its end finds it closed and counted.
+        self.close_speech(key);
         self.count(|stats| stats.utterances += 1);
+        self.push_segment(gst::ClockTime::ZERO, end);
+        self.srcpad
+            .push_event(UtteranceEnd::of_sound(id, samples).to_event());
         out.idle_segment = true;
         out.idle_since = Instant::now();
-        let key = current.speech.key;
-        drop(current);
-        self.close_speech(key);
         Ok(())
     }
 }
