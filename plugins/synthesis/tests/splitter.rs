@@ -430,6 +430,18 @@ const SSML: &[(&str, &[(&str, &str)])] = &[
         "2 < 3, and <b title=\"a. b, c\">x</b>",
         &[("2 < 3,", ""), (" and <b title=\"a. b, c\">x</b>", "")],
     ),
+    // An entity is a character, whatever it is written with.
+    (
+        "Tom &amp; Ann&apos;s cat &#38; dog, at AT&T; it&nosuch; is",
+        &[
+            ("Tom &amp; Ann&apos;s cat &#38; dog,", ""),
+            (" at AT&T; it&nosuch; is", ""),
+        ],
+    ),
+    (
+        "He said &quot;No.&quot; Then he left.",
+        &[("He said &quot;No.&quot;", ""), (" Then he left.", "")],
+    ),
 ];
 
 #[test]

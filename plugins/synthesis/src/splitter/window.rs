@@ -9,6 +9,8 @@ pub(super) const LOOKAHEAD: usize = 80;
 pub(super) const MAX_ELEMENT: usize = 1500;
 /// A `<` without `>` in this many bytes is no tag.
 const MAX_TAG: usize = 2048;
+/// Longest name of an entity, in characters.
+const MAX_ENTITY: usize = 10;
 /// Elements inside of which a clause may end.
 const DIVISIBLE: [&str; 6] = ["speak", "p", "s", "voice", "lang", "prosody"];
 /// Stands where `</s>` or `</p>` ends a clause.
@@ -105,8 +107,15 @@ impl Window {
             match tag_at(&text[at..], end) {
                 Tag::Incomplete => break,
                 Tag::None => {
-                    let c = text[at..].chars().next().unwrap_or(BREAK);
-                    at += c.len_utf8();
+                    let (c, len) = match entity_at(&text[at..], end) {
+                        Entity::Incomplete => break,
+                        Entity::Found(c, len) => (c, len),
+                        Entity::None => {
+                            let c = text[at..].chars().next().unwrap_or(BREAK);
+                            (c, c.len_utf8())
+                        }
+                    };
+                    at += len;
                     window.push(c, at, &stack);
                     trailing = true;
                 }
@@ -243,6 +252,48 @@ fn tag_at(text: &str, end: bool) -> Tag<'_> {
         kind,
         len: close + 1,
     }
+}
+
+enum Entity {
+    None,
+    Incomplete,
+    /// What it stands for, and its length in bytes.
+    Found(char, usize),
+}
+
+/// An entity is the character that it stands for: the semicolon at its end ends no clause.
+fn entity_at(text: &str, end: bool) -> Entity {
+    let Some(rest) = text.strip_prefix('&') else {
+        return Entity::None;
+    };
+    let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '#';
+    let name: String = rest
+        .chars()
+        .take(MAX_ENTITY + 1)
+        .take_while(is_name)
+        .collect();
+    match rest[name.len()..].chars().next() {
+        None if !end && name.len() <= MAX_ENTITY => return Entity::Incomplete,
+        Some(';') if (1..=MAX_ENTITY).contains(&name.len()) => (),
+        _ => return Entity::None,
+    }
+    let number = name.strip_prefix('#').and_then(|number| {
+        let code = match number.strip_prefix(['x', 'X']) {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None => number.parse(),
+        };
+        char::from_u32(code.ok()?)
+    });
+    let c = match name.as_str() {
+        "amp" => '&',
+        "lt" => '<',
+        "gt" => '>',
+        "quot" => '"',
+        "apos" => '\'',
+        // One that nobody knows is a letter as good as any.
+        _ => number.unwrap_or('x'),
+    };
+    Entity::Found(c, 1 + name.len() + 1)
 }
 
 /// The byte ranges of the tags of a text with markup, in order.
