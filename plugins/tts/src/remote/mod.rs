@@ -140,25 +140,45 @@ impl Remote {
         if let Some(connection) = self.state().connection.clone() {
             return Ok(connection);
         }
+        self.first_that(Ok)
+    }
+
+    /// What comes of the first worker that `ask` is content with; the others are passed over where they cannot be
+    /// reached or have no room. Its connection is the one in use from then on. Blocks.
+    fn first_that<T>(&self, ask: impl Fn(Arc<Connection>) -> Result<T, Error>) -> Result<T, Error> {
         let mut failures: Vec<String> = Vec::new();
+        let mut busy = true;
         for address in &self.settings.addresses {
             let connected = runtime()?.block_on(Connection::get(
                 address,
                 self.settings.api_key.as_deref(),
                 self.settings.connect_timeout,
             ));
-            match connected {
-                Ok(connection) => {
+            let connection = match connected {
+                Ok(connection) => connection,
+                Err(sentence) => {
+                    failures.push(sentence);
+                    busy = false;
+                    continue;
+                }
+            };
+            match ask(connection.clone()) {
+                Err(Error::Busy(sentence)) => failures.push(sentence),
+                Err(error) => return Err(error),
+                Ok(answer) => {
                     for failure in &failures {
                         (self.notice)(failure);
                     }
-                    self.state().connection = Some(connection.clone());
-                    return Ok(connection);
+                    self.state().connection = Some(connection);
+                    return Ok(answer);
                 }
-                Err(sentence) => failures.push(sentence),
             }
         }
-        Err(Error::Unavailable(failures.join("; ")))
+        let sentence = failures.join("; ");
+        Err(match busy {
+            true => Error::Busy(sentence),
+            false => Error::Unavailable(sentence),
+        })
     }
 
     /// The session for these options. Blocks where there is none yet.
@@ -169,8 +189,12 @@ impl Remote {
         {
             return Ok(session);
         }
-        let connection = self.connect()?;
-        let session = runtime()?.block_on(Session::start(connection, options))?;
+        let start = |connection| runtime()?.block_on(Session::start(connection, options.clone()));
+        let in_use = self.state().connection.clone();
+        let session = match in_use.map(start) {
+            None | Some(Err(Error::Busy(_))) => self.first_that(start)?,
+            Some(started) => started?,
+        };
         let session = Arc::new(session);
         let is_old = session.connection.protocol == 0;
         let mut state = self.state();
