@@ -117,7 +117,11 @@ mod imp {
             }
         }
 
-        fn engine(&self, _: &duplex_textpad::Settings) -> Result<Arc<dyn Engine>, Error> {
+        fn engine(
+            &self,
+            _: &duplex_textpad::Settings,
+            _: &duplex_textpad::Loading<'_>,
+        ) -> Result<Arc<dyn Engine>, Error> {
             let rate = self
                 .sample_rate
                 .lock()

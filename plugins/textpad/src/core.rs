@@ -28,6 +28,7 @@ use gst::{glib, prelude::*, subclass::prelude::*};
 
 use crate::{
     feed::Feed,
+    loading::Loading,
     pads::{sink_pad, src_pad},
     settings::Settings,
     stats::Stats,
@@ -63,8 +64,9 @@ pub trait Speaker: Default + Send + Sync + 'static {
         let _ = stats;
     }
 
-    /// The engine, in NULL→READY; let go of in READY→NULL. May block. [`Engine::prepare`] follows.
-    fn engine(&self, settings: &Settings) -> Result<Arc<dyn Engine>, Error>;
+    /// The engine, in NULL→READY; let go of in READY→NULL. May block, and tells how far it has come where that takes more than
+    /// moments. [`Engine::prepare`] follows.
+    fn engine(&self, settings: &Settings, loading: &Loading<'_>) -> Result<Arc<dyn Engine>, Error>;
 }
 
 /// The GObject class that [`crate::text_to_audio_element!`] stamps.
@@ -258,12 +260,14 @@ impl<S: Speaker> Core<S> {
     }
 
     /// NULL→READY: gets the engine and loads the voice.
-    pub(crate) fn open_engine(&self) -> Result<(), gst::ErrorMessage> {
+    pub(crate) fn open_engine(&self, element: &gst::Element) -> Result<(), gst::ErrorMessage> {
         let settings = self.settings().clone();
         let request = settings.request("");
-        let engine = self.speaker.engine(&settings).map_err(message)?;
-        engine.prepare(&request).map_err(message)?;
-        self.state().engine = Some(engine);
+        let loading = Loading::new(element);
+        let engine = self.speaker.engine(&settings, &loading);
+        let engine = engine.and_then(|engine| engine.prepare(&request).map(|()| engine));
+        loading.ended(engine.as_ref().err());
+        self.state().engine = Some(engine.map_err(message)?);
         Ok(())
     }
 
@@ -517,11 +521,11 @@ pub(crate) fn message(error: Error) -> gst::ErrorMessage {
             gst::error_msg!(gst::ResourceError::Settings, ("{text}"))
         }
         Error::Unavailable(_) => gst::error_msg!(gst::ResourceError::NotFound, ("{text}")),
+        Error::Busy(_) => gst::error_msg!(gst::ResourceError::Busy, ("{text}")),
         Error::Cancelled | Error::Failed(_) => {
             gst::error_msg!(gst::StreamError::Failed, ("{text}"))
         }
     }
-        Error::Busy(_) => gst::error_msg!(gst::ResourceError::Busy, ("{text}")),
 }
 
 /// A mutex whose owner panicked holds what it last held: the panic has been reported.

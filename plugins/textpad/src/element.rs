@@ -34,7 +34,7 @@ pub fn change_state<T: Host>(
     match transition {
         gst::StateChange::NullToReady => {
             let opened = core.guard(element, Ok(Err(gst::StateChangeError)), || {
-                core.open_engine().map(|()| Ok(()))
+                core.open_engine(element).map(|()| Ok(()))
             });
             match opened {
                 Ok(result) => result?,
@@ -75,7 +75,7 @@ pub fn change_state<T: Host>(
 ///     use std::sync::Arc;
 ///
 ///     use duplex_synthesis::{Engine, Error, tone::ToneEngine};
-///     use duplex_textpad::{Settings, Speaker};
+///     use duplex_textpad::{Loading, Settings, Speaker};
 ///
 ///     duplex_textpad::text_to_audio_element! {
 ///         /// What the element is.
@@ -92,7 +92,7 @@ pub fn change_state<T: Host>(
 ///     pub struct Pipes;
 ///
 ///     impl Speaker for Pipes {
-///         fn engine(&self, _: &Settings) -> Result<Arc<dyn Engine>, Error> {
+///         fn engine(&self, _: &Settings, _: &Loading<'_>) -> Result<Arc<dyn Engine>, Error> {
 ///             Ok(Arc::new(ToneEngine::default()))
 ///         }
 ///     }

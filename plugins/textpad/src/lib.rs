@@ -15,6 +15,7 @@ pub mod events;
 mod core;
 mod element;
 mod feed;
+mod loading;
 mod markup;
 mod pads;
 mod resample;
@@ -28,6 +29,7 @@ mod utf8;
 
 pub use self::core::{Core, Host, Speaker};
 pub use self::element::{change_state, pad_templates};
+pub use self::loading::Loading;
 pub use self::sentence::SentenceEnd;
 pub use self::settings::{Settings, properties, property, set_property};
 pub use self::utf8::Utf8Decoder;

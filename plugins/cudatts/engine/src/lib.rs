@@ -9,6 +9,8 @@ pub mod family;
 pub mod folder;
 mod kernels;
 mod layers;
+mod load;
+pub mod memory;
 pub mod pocket;
 pub mod published;
 mod recording;
@@ -20,4 +22,5 @@ mod weights;
 
 pub use engine::{NeuralEngine, Options, Settings, Stats};
 pub use layers::Precision;
+pub use load::{Load, Tuned};
 pub use weights::{LoadError, Weights};

@@ -6,6 +6,8 @@
 //! cut while it is read would kill the process.
 
 use std::{
+    cell::Cell,
+    fmt,
     fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -86,9 +88,8 @@ pub enum LoadError {
     Other(String),
 }
 
-/// A file of weights.
-#[derive(Debug)]
-pub struct Weights {
+/// A file of weights, and who hears how far it has been read.
+pub struct Weights<'w> {
     path: PathBuf,
     file: File,
     metadata: Metadata,
@@ -96,9 +97,16 @@ pub struct Weights {
     start: u64,
 }
 
-impl Weights {
+impl Weights<'static> {
     /// Opens a file and reads its header.
-    pub fn open(path: &Path) -> Result<Weights, LoadError> {
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        Weights::watched(path, &|_| ())
+    }
+}
+
+impl<'w> Weights<'w> {
+    /// The same; `watch` hears which share of the file is read, 0.0 to 1.0, ahead of each tensor.
+    pub fn watched(path: &Path, watch: &'w dyn Fn(f64)) -> Result<Self, LoadError> {
         let at = |error| LoadError::Read {
             path: path.to_owned(),
             error,
@@ -106,6 +114,17 @@ impl Weights {
         let not = |why: String| LoadError::NotWeights {
             path: path.to_owned(),
             why,
+    /// Bytes of tensors that were read.
+    read: Cell<usize>,
+    watch: &'w dyn Fn(f64),
+}
+
+impl fmt::Debug for Weights<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Weights")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
         };
         let file = File::open(path).map_err(at)?;
         let found = file.metadata().map_err(at)?.len();
@@ -154,6 +173,8 @@ impl Weights {
     pub fn has(&self, name: &str) -> bool {
         self.metadata.info(name).is_some()
     }
+            read: Cell::new(0),
+            watch,
 
     /// The names of all tensors.
     pub fn names(&self) -> Vec<String> {
@@ -177,6 +198,11 @@ impl Weights {
             }
         })?;
         if info.shape != shape {
+    fn tell(&self, more: usize) {
+        let before = self.read.replace(self.read.get() + more);
+        (self.watch)((before as f64 / self.metadata.data_len().max(1) as f64).min(1.0));
+    }
+
             return Err(LoadError::Shape {
                 path: self.path.clone(),
                 name: name.into(),
@@ -197,6 +223,7 @@ impl Weights {
             Dtype::F32 => Ok(bytes
                 .as_chunks::<4>()
                 .0
+        self.tell(to - from);
                 .iter()
                 .map(|bytes| f32::from_le_bytes(*bytes))
                 .collect()),

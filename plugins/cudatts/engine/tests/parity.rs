@@ -30,7 +30,7 @@ struct Case {
     folder: PathBuf,
     pocket: Pocket,
     facts: serde_json::Value,
-    vectors: Weights,
+    vectors: Weights<'static>,
     /// Where weights were made for it.
     _made: Option<tempfile::TempDir>,
 }

@@ -10,6 +10,36 @@
 //! cache), or a folder with `config.yaml`, `model.safetensors`, `tokenizer.json` (or `tokenizer.model`) and stored voices in
 //! `voices/`, as Pocket TTS publishes them. The element downloads nothing.
 //!
+//! ## Loading
+//! A model is read at NULL to READY, which takes as long as that does. The bus hears of it in PROGRESS messages of the code `load`:
+//! START, CONTINUE and COMPLETE or ERROR, each with `percent` (gint, 0 to 100); gst-launch-1.0 prints them. An element
+//! that names a model which is loaded is READY at once and posts none; one whose model is just being loaded by another waits for
+//! that and posts the same.
+//!
+//! ## Full
+//! Where one more speaker would keep others from being spoken in time, or where `max-batch` speak, an utterance is refused before
+//! anything is done for it: an ERROR message, `GST_RESOURCE_ERROR_BUSY`, with the reason. What an element itself
+//! still speaks is no reason: its next utterance waits for that.
+//!
+//! ## Statistics
+//! `stats` tells, beside what all synthesizers do, of the engine, all elements that share it together:
+//!
+//! | field | type | |
+//! |---|---|---|
+//! | `step-time`, `step-time-p99` | guint64, ns | time of a step of the model, which makes 80 ms of sound for each of its batch: mean, and what 99 of 100 stay below, of the last 512 |
+//! | `decoder-step-time` | guint64, ns | the same of the decoder, which works at the same time: mean |
+//! | `batch-size` | guint64 | utterances of the last step |
+//! | `mean-batch-size` | gdouble | the same, mean of late |
+//! | `open-utterances` | guint64 | those that have still something to be made |
+//! | `speaking-utterances`, `queued-utterances` | guint64 | of these, in the middle of a stretch of text; waiting to begin one |
+//! | `first-audio-engine` | guint64, ns | from an utterance's first text to its first sound, mean of late |
+//! | `real-time-factor` | gdouble | seconds of work for a second of sound, of late: under 1.0, or nobody is served in time |
+//! | `refused` | guint64 | utterances that were refused, the engine being full |
+//! | `underruns` | guint64 | how often a consumer waited in the middle of speech |
+//! | `failures` | guint64 | how often the model failed, which ends all utterances that are open |
+//!
+//! All are 0 in NULL. Words (`voice/word`) have places that are estimated: `marks=estimated`.
+//!
 //! ## Example pipelines
 //! ```bash
 //! gst-launch-1.0 filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth model=english voice=alba ! autoaudiosink
@@ -23,9 +53,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use duplex_neural::{NeuralEngine, Options, Precision, pocket::Pocket, published::Named, registry};
-use duplex_synthesis::{Engine, Error, Request, Utterance, Voice};
-use duplex_textpad::{Settings as Common, Speaker};
+use duplex_neural::{Load, NeuralEngine, Precision, Tuned};
+use duplex_synthesis::{Engine, Error};
+use duplex_textpad::{Loading, Settings as Common, Speaker};
 use gst::{glib, prelude::*};
 
 use super::Quantization;
@@ -170,7 +200,7 @@ impl Speaker for NeuralSpeaker {
         stats.set("underruns", of.underruns);
     }
 
-    fn engine(&self, _: &Common) -> Result<Arc<dyn Engine>, Error> {
+    fn engine(&self, _: &Common, loading: &Loading<'_>) -> Result<Arc<dyn Engine>, Error> {
         let settings = self.settings().clone();
         let Some(model) = settings.model.as_deref().filter(|model| !model.is_empty()) else {
             return Err(Error::Unavailable(
@@ -179,69 +209,23 @@ impl Speaker for NeuralSpeaker {
                     .into(),
             ));
         };
-        let precision = Precision::from(settings.quantization);
-        // Two spellings of a folder are one model.
-        let place = Named::of(model);
-        let key = format!("{place} {precision:?} cpu");
-        let engine = registry::engines().get(
-            key,
-            &|progress| gst::info!(CAT, "{:.0} %: {}", progress.done * 100.0, progress.what),
-            |progress| {
-                progress(registry::Progress {
-                    done: 0.0,
-                    what: format!("reading {place}"),
-                });
-                let unavailable =
-                    |error: duplex_neural::LoadError| Error::Unavailable(error.to_string());
-                let files = place.files().map_err(unavailable)?;
-                let pocket = Pocket::open(files, precision).map_err(unavailable)?;
-                let options = Options {
-                    slots: settings.max_batch as usize,
-                    max_batch: settings.max_batch as usize,
-                    ..Options::default()
-                };
-                Ok(Arc::new(NeuralEngine::new(Arc::new(pocket), options)?))
-            },
-        )?;
+        let load = Load {
+            model: model.to_owned(),
+            precision: settings.quantization.into(),
+            max_batch: settings.max_batch as usize,
+        };
+        let engine = load.shared(&|news| loading.progress(news.done, &news.what))?;
         *self.shared() = Arc::downgrade(&engine);
-        Ok(Arc::new(Own { engine, settings }))
-    }
-}
-
-/// The shared engine as this element uses it.
-struct Own {
-    engine: Arc<NeuralEngine>,
-    settings: Settings,
-}
-
-impl Engine for Own {
-    fn name(&self) -> &'static str {
-        self.engine.name()
-    }
-
-    fn voices(&self) -> Result<Vec<Voice>, Error> {
-        self.engine.voices()
-    }
-
-    fn prepare(&self, request: &Request) -> Result<(), Error> {
-        self.engine.prepare(request)
-    }
-
-    fn sample_rate(&self, request: &Request) -> Result<u32, Error> {
-        self.engine.sample_rate(request)
-    }
-
-    fn open(&self, request: &Request) -> Result<Utterance, Error> {
         let Settings {
             seed, temperature, ..
-        } = self.settings;
-        self.engine.open_with(
-            request,
-            duplex_neural::Settings {
+        } = settings;
+        Ok(Arc::new(Tuned {
+            engine,
+            settings: duplex_neural::Settings {
                 seed: (seed != DEFAULT_SEED).then_some(seed),
                 temperature: (temperature >= 0.0).then_some(temperature as f32),
                 look_ahead: None,
             },
-        )
+        }))
     }
 }

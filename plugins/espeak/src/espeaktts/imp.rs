@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use duplex_espeak::EspeakEngine;
 use duplex_synthesis::{Engine, Error};
-use duplex_textpad::{Settings, Speaker};
+use duplex_textpad::{Loading, Settings, Speaker};
 
 duplex_textpad::text_to_audio_element! {
     /// The implementation of `espeaktts`; all behaviour is duplex-textpad's.
@@ -54,7 +54,7 @@ duplex_textpad::text_to_audio_element! {
 pub struct EspeakSpeaker;
 
 impl Speaker for EspeakSpeaker {
-    fn engine(&self, _: &Settings) -> Result<Arc<dyn Engine>, Error> {
+    fn engine(&self, _: &Settings, _: &Loading<'_>) -> Result<Arc<dyn Engine>, Error> {
         Ok(Arc::new(EspeakEngine::new()))
     }
 }

@@ -28,7 +28,7 @@ use std::{
 
 use duplex_proto::DEFAULT_PORT;
 use duplex_synthesis::{Engine, Error};
-use duplex_textpad::{Settings as Common, Speaker};
+use duplex_textpad::{Loading, Settings as Common, Speaker};
 use gst::{glib, prelude::*};
 
 use crate::remote::{self, Remote};
@@ -153,7 +153,7 @@ impl Speaker for GrpcSpeaker {
         stats.set("session-id", report.session);
     }
 
-    fn engine(&self, _: &Common) -> Result<Arc<dyn Engine>, Error> {
+    fn engine(&self, _: &Common, _: &Loading<'_>) -> Result<Arc<dyn Engine>, Error> {
         let settings = self.settings().clone();
         let remote = Remote::new(
             remote::Settings {

@@ -97,10 +97,19 @@ pub struct Pocket {
 impl Pocket {
     /// Reads a model. Blocks for as long as the files take to read; matrices are quantized one by one as they come.
     pub fn open(files: Files, precision: Precision) -> Result<Pocket, LoadError> {
+        Self::open_watched(files, precision, &|_| ())
+    }
+
+    /// The same; `watch` hears which share of the weights is read, 0.0 to 1.0.
+    pub fn open_watched(
+        files: Files,
+        precision: Precision,
+        watch: &dyn Fn(f64),
+    ) -> Result<Pocket, LoadError> {
         let config = files.config.read()?;
         let flow = &config.flow_lm;
         let tokenizer = Tokenizer::open(&files.tokenizer, flow.tokenizer, flow.token_count)?;
-        let weights = Weights::open(&files.weights)?;
+        let weights = Weights::watched(&files.weights, watch)?;
         let backbone = Backbone::load(&weights, &config, precision)?;
         let decoder = Decoder::load(&weights, &config.mimi, precision)?;
         Ok(Pocket {
