@@ -15,6 +15,8 @@ use std::{
 
 use safetensors::{Dtype, tensor::Metadata};
 
+use crate::memory::Size;
+
 /// Of a header, which names each tensor: none that is published comes near.
 const MOST_HEADER: u64 = 64 << 20;
 
@@ -83,6 +85,16 @@ pub enum LoadError {
         /// What it holds.
         found: String,
     },
+    /// The system does not give the memory.
+    #[error("{what} takes {needed} of memory, and the system gives no more; {remedy}")]
+    Memory {
+        /// What takes it.
+        what: String,
+        /// How much.
+        needed: Size,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// Something else, in a sentence.
     #[error("{0}")]
     Other(String),
@@ -95,6 +107,17 @@ pub struct Weights<'w> {
     metadata: Metadata,
     /// Where the first tensor begins.
     start: u64,
+    /// Bytes of tensors that were read.
+    read: Cell<usize>,
+    watch: &'w dyn Fn(f64),
+}
+
+impl fmt::Debug for Weights<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Weights")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Weights<'static> {
@@ -114,17 +137,6 @@ impl<'w> Weights<'w> {
         let not = |why: String| LoadError::NotWeights {
             path: path.to_owned(),
             why,
-    /// Bytes of tensors that were read.
-    read: Cell<usize>,
-    watch: &'w dyn Fn(f64),
-}
-
-impl fmt::Debug for Weights<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Weights")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
-    }
         };
         let file = File::open(path).map_err(at)?;
         let found = file.metadata().map_err(at)?.len();
@@ -161,6 +173,8 @@ impl fmt::Debug for Weights<'_> {
             file,
             metadata,
             start: 8 + length,
+            read: Cell::new(0),
+            watch,
         })
     }
 
@@ -173,8 +187,6 @@ impl fmt::Debug for Weights<'_> {
     pub fn has(&self, name: &str) -> bool {
         self.metadata.info(name).is_some()
     }
-            read: Cell::new(0),
-            watch,
 
     /// The names of all tensors.
     pub fn names(&self) -> Vec<String> {
@@ -184,6 +196,11 @@ impl fmt::Debug for Weights<'_> {
     /// The shape of a tensor.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.metadata.info(name).map(|info| info.shape.as_slice())
+    }
+
+    fn tell(&self, more: usize) {
+        let before = self.read.replace(self.read.get() + more);
+        (self.watch)((before as f64 / self.metadata.data_len().max(1) as f64).min(1.0));
     }
 
     /// The numbers of a tensor of this name and shape.
@@ -198,11 +215,6 @@ impl fmt::Debug for Weights<'_> {
             }
         })?;
         if info.shape != shape {
-    fn tell(&self, more: usize) {
-        let before = self.read.replace(self.read.get() + more);
-        (self.watch)((before as f64 / self.metadata.data_len().max(1) as f64).min(1.0));
-    }
-
             return Err(LoadError::Shape {
                 path: self.path.clone(),
                 name: name.into(),
@@ -211,6 +223,7 @@ impl fmt::Debug for Weights<'_> {
             });
         }
         let (from, to) = info.data_offsets;
+        self.tell(to - from);
         let mut bytes = vec![0; to - from];
         self.file
             .read_exact_at(&mut bytes, self.start + from as u64)
@@ -223,7 +236,6 @@ impl fmt::Debug for Weights<'_> {
             Dtype::F32 => Ok(bytes
                 .as_chunks::<4>()
                 .0
-        self.tell(to - from);
                 .iter()
                 .map(|bytes| f32::from_le_bytes(*bytes))
                 .collect()),

@@ -31,6 +31,7 @@ pub use self::{
 use crate::{
     family::{self, Chunk, Family, LoadedVoice},
     layers::Precision,
+    memory::Size,
     recording,
     text::{self, Tokenizer},
     weights::{LoadError, Weights},
@@ -110,6 +111,17 @@ impl Pocket {
         let flow = &config.flow_lm;
         let tokenizer = Tokenizer::open(&files.tokenizer, flow.tokenizer, flow.token_count)?;
         let weights = Weights::watched(&files.weights, watch)?;
+        let needed = memory_of(&weights, precision);
+        if !needed.is_there() {
+            return Err(LoadError::Memory {
+                what: format!("the model {}", files.weights.display()),
+                needed,
+                remedy: match precision {
+                    Precision::F32 => "use quantization=q8_0, a smaller model or another machine",
+                    Precision::Q8 => "use a smaller model or another machine",
+                },
+            });
+        }
         let backbone = Backbone::load(&weights, &config, precision)?;
         let decoder = Decoder::load(&weights, &config.mimi, precision)?;
         Ok(Pocket {
@@ -166,6 +178,47 @@ impl Pocket {
     }
 }
 
+/// What a model takes while it is read: all that is kept, and the largest tensor as it is read and as numbers.
+fn memory_of(weights: &Weights, precision: Precision) -> Size {
+    let (mut kept, mut largest) = (0_u64, 0_u64);
+    for name in weights.names() {
+        let shape = weights.shape(&name).unwrap_or_default();
+        let count = shape
+            .iter()
+            .fold(1_u64, |count, side| count.saturating_mul(*side as u64));
+        // Only cloning reads it, and keeps nothing of it.
+        if name.starts_with("mimi.encoder") {
+            continue;
+        }
+        let large = shape.len() == 2 && name.contains(".weight") && !name.contains("embed");
+        let bytes = match precision {
+            // Blocks of 32 bytes and a scale.
+            Precision::Q8 if large => count.saturating_add(count / 8),
+            _ => count.saturating_mul(4),
+        };
+        kept = bytes.saturating_add(kept);
+        largest = largest.max(count);
+    }
+    Size(kept.saturating_add(largest.saturating_mul(8)))
+}
+
+impl Pocket {
+    /// What one who speaks takes at most: what the model remembers of its longest chunk.
+    fn memory_of_slot(&self) -> u64 {
+        let (layers, heads, width) = self.backbone.memory_shape();
+        let tokens = text::MOST_TOKENS;
+        let positions = tokens + most_frames(tokens, &self.config);
+        // Keys and values.
+        (positions * layers * heads * width * 2 * size_of::<f32>()) as u64
+    }
+}
+
+/// Frames after which a text of so many tokens is stopped.
+fn most_frames(tokens: usize, config: &Config) -> usize {
+    let seconds = tokens as f64 / TOKENS_PER_SECOND + PADDING_SECONDS;
+    (seconds * config.mimi.frame_rate).ceil() as usize
+}
+
 impl Family for Pocket {
     fn sample_rate(&self) -> u32 {
         self.config.mimi.sample_rate
@@ -220,10 +273,9 @@ impl Family for Pocket {
                 }
                 _ => text.len(),
             };
-            let seconds = tokens.len() as f64 / TOKENS_PER_SECOND + PADDING_SECONDS;
             chunks.push(Chunk {
                 bytes: from..to,
-                most: (seconds * self.config.mimi.frame_rate).ceil() as usize,
+                most: most_frames(tokens.len(), &self.config),
                 tail: self.config.frames_after_eos.unwrap_or(prepared.tail),
                 tokens,
             });
@@ -233,6 +285,12 @@ impl Family for Pocket {
     }
 
     fn generator(&self, slots: usize) -> Result<Box<dyn family::Generator>, Error> {
+        let needed = Size(self.memory_of_slot().saturating_mul(slots as u64));
+        if !needed.is_there() {
+            return Err(Error::Unavailable(format!(
+                "{slots} utterances at once would take up to {needed} of memory, and the system does not give it; lower max-batch"
+            )));
+        }
         Ok(Box::new(self.pocket_generator(slots)))
     }
 

@@ -9,7 +9,7 @@ use super::{Tokenizer, prepare::prepare};
 use crate::pocket::config::Writing;
 
 /// Of a part; with more the model skips words.
-const MOST_TOKENS: usize = 50;
+pub const MOST_TOKENS: usize = 50;
 
 /// A part of a text.
 struct Part {

@@ -7,6 +7,6 @@ mod prepare;
 mod sentencepiece;
 mod tokenizer;
 
-pub use chunks::split;
+pub use chunks::{MOST_TOKENS, split};
 pub use prepare::prepare;
 pub use tokenizer::Tokenizer;
