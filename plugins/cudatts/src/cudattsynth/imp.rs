@@ -191,13 +191,18 @@ impl Speaker for NeuralSpeaker {
         let of = engine.map(|engine| engine.stats()).unwrap_or_default();
         let nanoseconds = |time: std::time::Duration| time.as_nanos() as u64;
         stats.set("step-time", nanoseconds(of.generator.mean));
+        stats.set("step-time-p99", nanoseconds(of.generator.p99));
         stats.set("decoder-step-time", nanoseconds(of.decoder.mean));
         stats.set("batch-size", of.batch as u64);
-        stats.set("first-audio-engine", nanoseconds(of.first_audio));
+        stats.set("mean-batch-size", of.mean_batch);
         stats.set("open-utterances", of.open as u64);
+        stats.set("speaking-utterances", of.speaking as u64);
+        stats.set("queued-utterances", of.queued as u64);
+        stats.set("first-audio-engine", nanoseconds(of.first_audio));
         stats.set("real-time-factor", of.real_time_factor);
         stats.set("refused", of.refused);
         stats.set("underruns", of.underruns);
+        stats.set("failures", of.failures);
     }
 
     fn engine(&self, _: &Common, loading: &Loading<'_>) -> Result<Arc<dyn Engine>, Error> {
