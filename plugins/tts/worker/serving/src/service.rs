@@ -18,7 +18,7 @@ use duplex_proto::{
     StartSessionRequest, StartSessionResponse, TextChunk, UnloadModelRequest, UnloadModelResponse,
     frames, tts_service_server::TtsService,
 };
-use duplex_synthesis::{RATES, Request as Wish};
+use duplex_synthesis::{Error, RATES, Request as Wish, Utterance};
 use futures_util::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -161,36 +161,23 @@ impl Service {
         }
         let call = Arc::new(Call::new(first.utterance_id.clone()));
         session.begin(call.clone(), self.sessions().limits().calls, by)?;
-        tracing::debug!(session_id = %session.id, utterance_id = %call.utterance_id, "utterance begun");
-        let opened = self.open(&session, &call, shape, from_word);
-        let begun = opened.and_then(|opening| Speech::new(opening, &first, input));
-        if begun.is_err() {
-            session.end(&call);
-        }
-        begun
-    }
-
-    fn open(
-        &self,
-        session: &Arc<Session>,
-        call: &Arc<Call>,
-        shape: Shape,
-        from_word: u32,
-    ) -> Result<Opening, Status> {
-        let wish = Wish {
-            utterance_id: call.utterance_id.clone(),
-            ..session.request.clone()
+        let begun = Begun {
+            session: &session,
+            call: Some(&call),
         };
-        let utterance = session.model.engine.open(&wish).map_err(from_engine)?;
-        Ok(Opening {
+        tracing::debug!(session_id = %session.id, utterance_id = %call.utterance_id, "utterance begun");
+        let opening = Opening {
+            utterance: utterance(&session, &call).await?,
             session: session.clone(),
             call: call.clone(),
-            utterance,
             shape,
             from_word,
             ticker: self.0.ticker.clone(),
             metrics: self.0.metrics.clone(),
-        })
+        };
+        let speech = Speech::new(opening, &first, input)?;
+        begun.hand_over();
+        Ok(speech)
     }
 
     /// What came of a command, as a sentence; `Err` where it did nothing.
@@ -230,6 +217,49 @@ impl Service {
             0 => format!("Command {name} executed; nothing is being spoken"),
             _ => format!("Command {name} executed"),
         })
+    }
+}
+
+/// A call that nobody ends yet but this: its client may go while it is opened.
+struct Begun<'a> {
+    session: &'a Session,
+    call: Option<&'a Arc<Call>>,
+}
+
+impl Begun<'_> {
+    fn hand_over(mut self) {
+        self.call = None;
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            self.session.end(call);
+        }
+    }
+}
+
+/// The engine's utterance for a call. Where the engine has no room, and the session itself is being spoken for, that is
+/// waited for: a client opens the next utterance ahead of its time. Those of a session are opened in their order.
+async fn utterance(session: &Session, call: &Arc<Call>) -> Result<Utterance, Status> {
+    let wish = Wish {
+        utterance_id: call.utterance_id.clone(),
+        ..session.request.clone()
+    };
+    loop {
+        let ahead = session.ahead_of(call);
+        if ahead.iter().all(|other| other.is_open()) {
+            match session.model.engine.open(&wish) {
+                Err(Error::Busy(_)) if !ahead.is_empty() => (),
+                Ok(utterance) => {
+                    call.opened();
+                    return Ok(utterance);
+                }
+                Err(error) => return Err(from_engine(error)),
+            }
+        }
+        tokio::time::sleep(crate::ticker::GRID).await;
     }
 }
 

@@ -3,7 +3,10 @@
 //! A call as others see it: what Control does to it, from any thread.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Waker,
     time::Duration,
 };
@@ -40,6 +43,8 @@ pub struct Call {
     state: Mutex<State>,
     task: AtomicWaker,
     answered: Notify,
+    /// The engine has an utterance for it.
+    open: AtomicBool,
 }
 
 impl Call {
@@ -94,6 +99,15 @@ impl Call {
             self.answered.notify_waiters();
         }
         wanted
+    }
+
+    /// The engine has an utterance for it.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn opened(&self) {
+        self.open.store(true, Ordering::Release);
     }
 
     /// The call is over.

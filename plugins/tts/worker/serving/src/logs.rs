@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use duplex_worker::config::{Format, Level, Logging};
+use crate::config::{Format, Level, Logging};
 use serde_json::{Map, Value};
 use tracing::{
     Event, Subscriber,

@@ -91,6 +91,13 @@ impl Session {
         *self.used() = Instant::now();
     }
 
+    /// The calls that began before this one and still run.
+    pub fn ahead_of(&self, call: &Arc<Call>) -> Vec<Arc<Call>> {
+        let calls = self.calls();
+        let ahead = calls.iter().take_while(|other| !Arc::ptr_eq(other, call));
+        ahead.cloned().collect()
+    }
+
     /// The calls that run, or the one of this utterance.
     pub fn running(&self, utterance_id: &str) -> Vec<Arc<Call>> {
         let calls = self.calls();

@@ -3,8 +3,8 @@
 //! A worker: voices for other processes and machines, over gRPC.
 //!
 //! `tts.TTSService` as duplex-proto's tts.proto tells it, with grpc.health.v1 and reflection beside
-//! it. This library knows no voice: whoever runs it brings [`models::Spec`]s. The binary
-//! `duplex-worker` brings the tone engine and eSpeak NG.
+//! it. This library knows no voice: whoever runs it brings them. The commands `duplex-worker` (the
+//! tone engine and eSpeak NG) and `duplex-worker-neural` do so through [`command::run`].
 //!
 //! # Flow
 //! A client's Synthesize is one stream of frames ([`speech`]), polled by the server's task for that
@@ -16,8 +16,10 @@
 //! threads. Engines may have threads of their own.
 
 pub mod call;
+pub mod command;
 pub mod config;
 pub mod connections;
+mod logs;
 pub mod metrics;
 pub mod models;
 mod resample;
