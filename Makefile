@@ -371,11 +371,11 @@ install-files:
 	done
 	# Only where `make cuda` has made it.
 	[ ! -f "$(NEURAL_CUDA_MADE)" ] || install -m 644 "$(NEURAL_CUDA_MADE)" "$(DESTDIR)$$plugins"
-	install -m 755 "$$built/duplex" "$$built/duplex-worker" "$(DESTDIR)$$bin"
+	install -m 755 "$$built/duplex" "$$built/duplex-worker" "$$built/duplex-worker-neural" "$(DESTDIR)$$bin"
 	install -m 644 pipelines/*.yaml pipelines/*.txt pipelines/*.gram pipelines/schema.json "$(DESTDIR)$$share/gst-duplex/pipelines"
 	install -m 644 configs/* "$(DESTDIR)$$share/gst-duplex/configs"
 	install -m 644 LICENSE-* "$(DESTDIR)$$share/doc/gst-duplex"
-	echo "plugins in $$plugins, duplex and duplex-worker in $$bin, pipelines and configs in $$share/gst-duplex"
+	echo "plugins in $$plugins, duplex and its workers in $$bin, pipelines and configs in $$share/gst-duplex"
 	if [ -n "$(PREFIX)" ] && [ "$$plugins" != "$$(pkg-config --variable=pluginsdir gstreamer-1.0 2>/dev/null || true)" ]; then
 	    echo 'GStreamer does not look there by itself. Put this line into ~/.profile, and type it now:'
 	    echo "    export GST_PLUGIN_PATH=\"$$plugins\$${GST_PLUGIN_PATH:+:\$$GST_PLUGIN_PATH}\""
@@ -386,4 +386,4 @@ install-files:
 	fi
 	echo 'try: gst-inspect-1.0 ttssink'
 
-install: can-install build-install install-files ## plugins, duplex, duplex-worker, pipelines and configs, for you or PREFIX
+install: can-install build-install install-files ## plugins, duplex, its workers, pipelines and configs, for you or PREFIX

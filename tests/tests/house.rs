@@ -71,6 +71,7 @@ fn only_the_espeak_plugin_links_espeak() {
         "libgstduplextts.so",
         "libgstduplexvad.so",
         "duplex",
+        "duplex-worker-neural",
     ] {
         assert!(!espeak(file), "{file} is not GPL and links libespeak-ng");
     }

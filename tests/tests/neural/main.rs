@@ -6,6 +6,7 @@ mod growth;
 mod loading;
 mod sharing;
 mod speech;
+mod worker;
 
 use duplex_neural_small::SmallModel;
 use duplex_tests::{

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The command `duplex-worker-neural`.
+
+use std::{
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use clap::{Parser, ValueEnum};
+use duplex_neural::{Load, Precision, Settings, Tuned};
+use duplex_synthesis::{Engine, Error};
+use duplex_worker::{
+    command::{self, Program},
+    config::KnownEngine,
+};
+
+/// What configurations and clients call the model.
+const NAME: &str = "neural";
+
+/// Serves a neural voice to other processes and machines over gRPC, all their utterances in one batch.
+///
+/// What is given here goes before the environment (DEFAULT_MODEL_ID, DUPLEX_WORKER_API_KEY), and that
+/// before the configuration, which calls the model `neural`. SIGTERM and Ctrl-C let running calls end
+/// first; a second one does not. Whoever cannot be spoken for in time is refused with RESOURCE_EXHAUSTED.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(flatten)]
+    common: command::Common,
+    /// The model: the name of one that was fetched (duplex model list), or a folder with config.yaml, model.safetensors,
+    /// tokenizer.json and voices/.
+    #[arg(long, value_name = "NAME|FOLDER")]
+    model: String,
+    /// The model of sessions that name none: neural, or an alias of the configuration [default: neural].
+    #[arg(long, value_name = "MODEL")]
+    default_model: Option<String>,
+    /// Most utterances that are spoken at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    max_batch: u32,
+    /// Numbers of the large matrices on the CPU.
+    #[arg(long, value_enum, default_value_t = Quantization::Q8)]
+    quantization: Quantization,
+    /// How much chance is in the voice, 0.0 to 2.0 [default: the model's own].
+    #[arg(long, value_name = "FACTOR", value_parser = temperature)]
+    temperature: Option<f32>,
+    /// The same seed gives the same sound for the same text [default: another one for each utterance].
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Quantization {
+    /// 32 bits, as they were trained.
+    None,
+    /// 8 bits: a quarter of the memory, three times the speed.
+    #[value(name = "q8_0")]
+    Q8,
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (0.0..=2.0).contains(number));
+    number.ok_or_else(|| format!("`{text}` is no number from 0.0 to 2.0"))
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let load = Load {
+        model: arguments.model,
+        precision: match arguments.quantization {
+            Quantization::None => Precision::F32,
+            Quantization::Q8 => Precision::Q8,
+        },
+        max_batch: arguments.max_batch as usize,
+    };
+    let settings = Settings {
+        seed: arguments.seed,
+        temperature: arguments.temperature,
+        look_ahead: None,
+    };
+    let program = Program {
+        name: "duplex-worker-neural",
+        engines: vec![KnownEngine {
+            name: NAME,
+            make: once(move || {
+                let engine = load.shared(&|news| {
+                    tracing::info!("{:.0} %: {}", news.done * 100.0, news.what);
+                })?;
+                Ok(Arc::new(Tuned { engine, settings }))
+            }),
+        }],
+        model: arguments.default_model,
+    };
+    command::run(program, arguments.common)
+}
+
+/// Makes an engine when it is first asked for, and keeps it: loading takes seconds, and each alias asks for it.
+fn once<E: Engine + 'static>(
+    make: impl Fn() -> Result<Arc<E>, Error> + Send + Sync + 'static,
+) -> duplex_worker::models::MakeEngine {
+    let made: Mutex<Option<Arc<E>>> = Mutex::new(None);
+    Arc::new(move || {
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        let engine = match &*made {
+            Some(engine) => engine.clone(),
+            None => made.insert(make()?).clone(),
+        };
+        Ok(engine as Arc<dyn Engine>)
+    })
+}
