@@ -16,6 +16,8 @@ mod ears;
 mod faults;
 #[path = "mouth/heard.rs"]
 mod heard;
+#[path = "mouth/neural.rs"]
+mod neural;
 #[path = "mouth/storm.rs"]
 mod storm;
 #[path = "mouth/text.rs"]
