@@ -6,9 +6,6 @@
 #[allow(dead_code)]
 #[path = "../../pipelines/runner/tests/model/hub.rs"]
 mod hub;
-#[allow(dead_code)]
-#[path = "../../plugins/cudatts/engine/tests/parity/models.rs"]
-mod small;
 
 use std::{
     fs,
@@ -16,6 +13,7 @@ use std::{
     process::{Command, Output},
 };
 
+use duplex_neural_small as small;
 use duplex_tests::plugins;
 use hub::{COMMIT, Hub, REPOSITORY};
 
@@ -52,7 +50,7 @@ impl Person {
         fs::write(home.join("catalogue.yaml"), catalogue(&small)).unwrap();
         let shapes = fs::read(small.join("shapes.json")).unwrap();
         let made = home.join("made.safetensors");
-        small::make_weights(&serde_json::from_slice(&shapes).unwrap(), &made);
+        small::models::make_weights(&serde_json::from_slice(&shapes).unwrap(), &made);
         let hub = Hub::start();
         for (path, from) in [
             ("model.safetensors", made),

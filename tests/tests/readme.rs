@@ -4,11 +4,6 @@
 
 #![allow(clippy::print_stdout)] // a test tells what it skips and what it typed
 
-// Has more than is used here.
-#[allow(dead_code)]
-#[path = "../../plugins/cudatts/engine/tests/parity/models.rs"]
-mod small;
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -494,7 +489,7 @@ fn model(folder: &Path) {
     }
     let shapes = fs::read(small.join("shapes.json")).unwrap();
     let shapes = serde_json::from_slice(&shapes).unwrap();
-    small::make_weights(&shapes, &folder.join("model.safetensors"));
+    duplex_neural_small::models::make_weights(&shapes, &folder.join("model.safetensors"));
 }
 
 /// Lines to paste in the documentation of an element: they run as they stand there.
