@@ -6,6 +6,15 @@
 //! feature `cuda` the same model runs on the CPU, operation for operation, which is how it is compared with the reference where
 //! there is no card; as a CPU engine it is slow, and `duplex_neural` has its own.
 //!
+//! # What it needs
+//! - A card of compute capability 8.0 or newer (Ampere: bfloat16), and its driver of release 580 or newer, which is CUDA 13's.
+//! - cuBLAS 13, cuRAND 10, NVRTC 13 and the CUDA run time 13, where the loader finds them: PyTorch's or NVIDIA's wheels have them
+//!   (`nvidia-cublas`, `nvidia-curand`, `nvidia-cuda-nvrtc`, `nvidia-cuda-runtime`).
+//!
+//! candle keeps its kernels as portable code (PTX) that the driver compiles for the card when a process first uses them, and keeps
+//! in its cache (`~/.nv`). Machine code for several cards in one file is not to be had of it; [`duplex_neural_backend`]'s `open`
+//! lets the model speak a frame, so that no listener waits for that. `CUDA_COMPUTE_CAP=90 make cuda` builds for Hopper alone.
+//!
 //! # How a step goes
 //! Keys and values of the backbone lie in one tensor for each layer, with a place for each slot, and are written in place; so do the
 //! rings of the decoder's transformer. Whatever convolutions carry over from frame to frame is one row of numbers for each slot.
