@@ -301,6 +301,7 @@ cuda: ## the half of cudattsynth that runs on NVIDIA's cards (fetches their comp
 	source "$(TARGET)/cuda/environment"
 	$(CARGO) build --release --lib --features cuda $(NEURAL_CUDA)
 	strip -o "$(NEURAL_CUDA_MADE)" "$(TARGET)/release/libduplex_neural_cuda.so"
+	readelf -d "$(NEURAL_CUDA_MADE)" | grep -q 'NEEDED.*libcuda\.so\.1' || { echo 'it does not ask for the driver' >&2; exit 1; }
 	mkdir -p "$(TARGET)/debug"
 	cp "$(NEURAL_CUDA_MADE)" "$(TARGET)/release"
 	cp "$(NEURAL_CUDA_MADE)" "$(TARGET)/debug"
@@ -309,7 +310,8 @@ cuda: ## the half of cudattsynth that runs on NVIDIA's cards (fetches their comp
 # To be carried: there is neither a compiler nor a network where cards are.
 GPU_CHECK = out/gpu-check
 gpu-check: cuda ## parity and speed on an NVIDIA card; elsewhere packs out/gpu-check.tar.gz, to be carried to one (MODEL=FOLDER)
-	@$(CARGO) build --release --example gpu-check --features cuda $(NEURAL_CUDA)
+	@source "$(TARGET)/cuda/environment"
+	$(CARGO) build --release --example gpu-check --features cuda $(NEURAL_CUDA)
 	rm -rf "$(GPU_CHECK)"
 	mkdir -p "$(GPU_CHECK)/small" "$(GPU_CHECK)/english"
 	strip -o "$(GPU_CHECK)/gpu-check" "$(TARGET)/release/examples/gpu-check"

@@ -210,7 +210,7 @@ fn libraries_that_are_missing_are_named_one_by_one() {
         ("libcublas.so.13", "nvidia-cublas"),
         ("libcublasLt.so.13", "nvidia-cublas"),
         ("libcurand.so.10", "nvidia-curand"),
-        ("libnvrtc.so.13", "nvidia-cuda-nvrtc"),
+        ("libcudart.so.13", "nvidia-cuda-runtime"),
     ] {
         assert_eq!(
             run(folder.path(), 0, None),

@@ -29,7 +29,7 @@ const LIBRARIES: [(&str, &str); 4] = [
     ("libcublas.so.13", "nvidia-cublas"),
     ("libcublasLt.so.13", "nvidia-cublas"),
     ("libcurand.so.10", "nvidia-curand"),
-    ("libnvrtc.so.13", "nvidia-cuda-nvrtc"),
+    ("libcudart.so.13", "nvidia-cuda-runtime"),
 ];
 
 /// cuDeviceGetAttribute: the two halves of the compute capability.
