@@ -41,8 +41,9 @@ HAS_WHISPER      = { command -v cmake && command -v c++ && { [ -n "$${LIBCLANG_P
 # The half of cudattsynth that links CUDA is one, too. Without the feature `cuda` it computes on the CPU, for its tests.
 NEURAL_CUDA_MANIFEST = plugins/cudatts/cuda/Cargo.toml
 NEURAL_CUDA          = --manifest-path $(NEURAL_CUDA_MANIFEST) --target-dir "$(TARGET)"
-# What `make cuda` made, kept apart from what tests build under the same name.
-NEURAL_CUDA_MADE     = $(TARGET)/cuda/libduplex_neural_cuda.so
+# What `make cuda` makes: named by the version of its interface. What ends with .so beside plugins GStreamer would load, too, to
+# see whether it is one, and complain wherever there is no CUDA.
+NEURAL_CUDA_MADE     = $(TARGET)/cuda/libduplex_neural_cuda.so.1
 
 # A sound server, or a card that nobody serves.
 # (root may write to whatever is there; others only where they are in the group audio.)
@@ -188,7 +189,6 @@ test: setup-test ## build, lint and every test; prints the time and memory they 
 	    "$(TARGET)/debug/measured" --limit-mb 1024 -- $(CARGO) test --workspace --no-fail-fast $(TESTS)
 	if [ -z "$(TESTS)" ]; then
 	    RUST_BACKTRACE=1 $(CARGO) test $(NEURAL_CUDA) --no-fail-fast
-	    [ ! -f "$(NEURAL_CUDA_MADE)" ] || cp "$(NEURAL_CUDA_MADE)" "$(TARGET)/debug"
 	fi
 	if [ -n "$$whisper" ]; then
 	    $(GSTENV) G_DEBUG=fatal_criticals RUST_BACKTRACE=1 WHISPER_MODEL="$(abspath $(WHISPER_MODEL))" \

@@ -12,8 +12,9 @@ use duplex_synthesis::Error;
 
 use super::abi::{Backend, Entry, SYMBOL, VERSION};
 
-/// The file of the CUDA half.
-pub const CUDA: &str = "libduplex_neural_cuda.so";
+/// The file of the CUDA half, named by [`VERSION`]. It lies beside plugins, and GStreamer takes what ends with `.so` for one: it would
+/// load it to look, and complain wherever there is no CUDA.
+pub const CUDA: &str = "libduplex_neural_cuda.so.1";
 /// Names a file or a folder of it, before all other places.
 const OVERRIDE: &str = "DUPLEX_NEURAL_CUDA";
 
@@ -122,6 +123,7 @@ mod tests {
     fn what_is_named_comes_before_what_lies_beside() {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().to_owned();
+        assert!(CUDA.ends_with(&format!(".so.{VERSION}")), "{CUDA}");
         assert_eq!(places_of(None, Some(own.clone())), [PathBuf::from(CUDA)]);
         let beside = own.join(CUDA);
         std::fs::write(&beside, "").unwrap();
