@@ -43,6 +43,11 @@ impl<'a> Loading<'a> {
         self.post(kind, percent, what);
     }
 
+    /// A WARNING message: it loads, but not as was wished.
+    pub fn warn(&self, what: &str) {
+        gst::element_warning!(self.element, gst::ResourceError::NotFound, ("{what}"));
+    }
+
     /// Whatever came of it.
     pub(crate) fn ended(&self, error: Option<&Error>) {
         let Some((percent, _)) = self.last.take() else {

@@ -4,6 +4,7 @@
 
 pub mod backend;
 mod cost;
+pub mod device;
 pub mod engine;
 pub mod family;
 pub mod folder;
@@ -22,5 +23,5 @@ mod weights;
 
 pub use engine::{NeuralEngine, Options, Settings, Stats};
 pub use layers::Precision;
-pub use load::{Load, Tuned};
+pub use load::{Load, Loaded, Quantization, Tuned};
 pub use weights::{LoadError, Weights};

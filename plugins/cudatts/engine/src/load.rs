@@ -8,23 +8,59 @@ use duplex_synthesis::{Engine, Error, Request, Utterance, Voice};
 
 use crate::{
     LoadError, NeuralEngine, Options, Precision, Settings,
-    pocket::Pocket,
+    backend::{abi, driver},
+    device::{self, OnCard, Wish},
+    family::Family,
+    pocket::{DevicePocket, Pocket},
     published::Named,
     registry::{self, Progress},
 };
 
 /// Share of a load that reading is; the rest is the first words.
 const READING: f64 = 0.8;
+/// Most utterances at once where nobody says how many, on the CPU …
+const CPU_BATCH: usize = 16;
+/// … and on a card.
+const CARD_BATCH: usize = 256;
+
+/// Numbers of the large matrices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quantization {
+    /// What the device is best with: 8 bits on the CPU, bfloat16 on a card.
+    #[default]
+    Auto,
+    /// 32 bits, as they were trained.
+    None,
+    /// 8 bits, on the CPU.
+    Q8,
+    /// bfloat16, on a card.
+    Bf16,
+}
 
 /// What is to be loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// The name of a published model that was fetched, or the folder of one.
     pub model: String,
+    /// Where it is computed.
+    pub device: Wish,
+    /// Which card, from 0.
+    pub ordinal: u32,
     /// Of the large matrices.
-    pub precision: Precision,
-    /// Most utterances that are spoken at once; of whoever loads it.
+    pub quantization: Quantization,
+    /// Most utterances that are spoken at once; of whoever loads it. 0 is what the device is good for.
     pub max_batch: usize,
+}
+
+/// An engine that is loaded.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Shared with all who named the same.
+    pub engine: Arc<NeuralEngine>,
+    /// The device that it is on: `cpu`, or `cuda 0 NAME …`.
+    pub device: String,
+    /// Why it is the CPU, where a card was tried first and there is one.
+    pub fell_back: Option<Error>,
 }
 
 impl Load {
@@ -32,12 +68,94 @@ impl Load {
     /// `progress` hears how far it has come, in this thread; nothing where it is there.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] with the file that is missing or wrong, or with the memory that is.
-    pub fn shared(&self, progress: &dyn Fn(&Progress)) -> Result<Arc<NeuralEngine>, Error> {
+    /// [`Error::Unavailable`] with the file that is missing or wrong, with the memory that is, or with what a card lacks;
+    /// [`Error::BadRequest`] for numbers that the device does not compute with.
+    pub fn shared(&self, progress: &dyn Fn(&Progress)) -> Result<Loaded, Error> {
+        let wrong = |what: &str| Err(Error::BadRequest(what.into()));
+        match (self.device, self.quantization) {
+            (Wish::Cuda, Quantization::Q8) => {
+                return wrong(
+                    "quantization q8_0 is for the CPU: use auto, bf16 or none with device=cuda",
+                );
+            }
+            (Wish::Cpu, Quantization::Bf16) => {
+                return wrong(
+                    "quantization bf16 is for cards: use auto, q8_0 or none with device=cpu",
+                );
+            }
+            _ => {}
+        }
+        let on_card = || {
+            let on = device::card(self.ordinal)?;
+            let engine = self.on_card(on, progress)?;
+            Ok(Loaded {
+                engine,
+                device: format!("cuda {}", on.card),
+                fell_back: None,
+            })
+        };
+        let fell_back = match (self.device, self.quantization) {
+            (Wish::Cpu, _) | (Wish::Auto, Quantization::Q8) => None,
+            (Wish::Cuda, _) => return on_card(),
+            (Wish::Auto, wanted) => match on_card() {
+                Ok(loaded) => return Ok(loaded),
+                Err(error) if wanted == Quantization::Bf16 => return Err(error),
+                // Nobody misses a card where there is not even a driver.
+                Err(error) => driver::is_installed().then_some(error),
+            },
+        };
+        let engine = self.on_cpu(progress)?;
+        Ok(Loaded {
+            engine,
+            device: "cpu".into(),
+            fell_back,
+        })
+    }
+
+    fn on_cpu(&self, progress: &dyn Fn(&Progress)) -> Result<Arc<NeuralEngine>, Error> {
+        let precision = match self.quantization {
+            Quantization::None => Precision::F32,
+            _ => Precision::Q8,
+        };
+        self.on(
+            &format!("{precision:?} cpu"),
+            CPU_BATCH,
+            progress,
+            |place, read| {
+                let pocket = Pocket::open_watched(place.files()?, precision, read)?;
+                Ok(Arc::new(pocket))
+            },
+        )
+    }
+
+    fn on_card(
+        &self,
+        on: OnCard,
+        progress: &dyn Fn(&Progress),
+    ) -> Result<Arc<NeuralEngine>, Error> {
+        let ordinal = i32::try_from(on.card.ordinal).unwrap_or(i32::MAX);
+        let precision = match self.quantization {
+            Quantization::None => abi::PRECISION_F32,
+            _ => abi::PRECISION_BF16,
+        };
+        let key = format!("{precision} cuda {ordinal}");
+        self.on(&key, CARD_BATCH, progress, |place, _| {
+            let pocket = DevicePocket::open(place.files()?, on.backend, ordinal, precision)?;
+            Ok(Arc::new(pocket))
+        })
+    }
+
+    /// The engine on the device that `key` names; `open` reads the model.
+    fn on(
+        &self,
+        key: &str,
+        batch: usize,
+        progress: &dyn Fn(&Progress),
+        open: impl FnOnce(&Named, &dyn Fn(f64)) -> Result<Arc<dyn Family>, LoadError>,
+    ) -> Result<Arc<NeuralEngine>, Error> {
         // Two spellings of a folder are one model.
         let place = Named::of(&self.model);
-        let key = format!("{place} {:?} cpu", self.precision);
-        registry::engines().get(key, progress, |tell| {
+        registry::engines().get(format!("{place} {key}"), progress, |tell| {
             let reading = format!("reading {place}");
             let read = |share: f64| {
                 tell(Progress {
@@ -46,19 +164,22 @@ impl Load {
                 });
             };
             read(0.0);
-            let unavailable = |error: LoadError| Error::Unavailable(error.to_string());
-            let files = place.files().map_err(unavailable)?;
-            let pocket = Pocket::open_watched(files, self.precision, &read).map_err(unavailable)?;
+            let family =
+                open(&place, &read).map_err(|error| Error::Unavailable(error.to_string()))?;
             tell(Progress {
                 done: READING,
                 what: "speaking a few words to nobody, to be warm".into(),
             });
+            let batch = match self.max_batch {
+                0 => batch,
+                asked => asked,
+            };
             let options = Options {
-                slots: self.max_batch,
-                max_batch: self.max_batch,
+                slots: batch,
+                max_batch: batch,
                 ..Options::default()
             };
-            Ok(Arc::new(NeuralEngine::new(Arc::new(pocket), options)?))
+            Ok(Arc::new(NeuralEngine::new(family, options)?))
         })
     }
 }

@@ -16,6 +16,12 @@
 //! that names a model which is loaded is READY at once and posts none; one whose model is just being loaded by another waits for
 //! that and posts the same.
 //!
+//! ## Devices
+//! `device=auto` takes the NVIDIA card `device-id` where there is one, CUDA's libraries and our half of it (`make cuda`); where a
+//! driver is installed but something is missing or too old, a WARNING message says what was found, what is needed and what to do,
+//! and the CPU speaks. `device=cuda` makes an error of that. `devices` tells in one line what there is; CUDA is loaded at run
+//! time, and a machine without it needs none.
+//!
 //! ## Full
 //! Where one more speaker would keep others from being spoken in time, or where `max-batch` speak, an utterance is refused before
 //! anything is done for it: an ERROR message, `GST_RESOURCE_ERROR_BUSY`, with the reason. What an element itself
@@ -26,6 +32,7 @@
 //!
 //! | field | type | |
 //! |---|---|---|
+//! | `device` | gchararray | the device that the model is on; empty in NULL |
 //! | `step-time`, `step-time-p99` | guint64, ns | time of a step of the model, which makes 80 ms of sound for each of its batch: mean, and what 99 of 100 stay below, of the last 512 |
 //! | `decoder-step-time` | guint64, ns | the same of the decoder, which works at the same time: mean |
 //! | `batch-size` | guint64 | utterances of the last step |
@@ -53,14 +60,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use duplex_neural::{Load, NeuralEngine, Precision, Tuned};
+use duplex_neural::{Load, NeuralEngine, Tuned, device};
 use duplex_synthesis::{Engine, Error};
 use duplex_textpad::{Loading, Settings as Common, Speaker};
 use gst::{glib, prelude::*};
 
-use super::Quantization;
+use super::{Device, Quantization};
 
-const DEFAULT_MAX_BATCH: u32 = 16;
+/// What the device is good for.
+const DEFAULT_MAX_BATCH: u32 = 0;
+const DEFAULT_DEVICE_ID: u32 = 0;
 const DEFAULT_SEED: u64 = 0;
 /// The model's own.
 const DEFAULT_TEMPERATURE: f64 = -1.0;
@@ -79,6 +88,8 @@ duplex_textpad::text_to_audio_element! {
 #[derive(Clone)]
 struct Settings {
     model: Option<String>,
+    device: Device,
+    device_id: u32,
     quantization: Quantization,
     max_batch: u32,
     seed: u64,
@@ -89,6 +100,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             model: None,
+            device: Device::default(),
+            device_id: DEFAULT_DEVICE_ID,
             quantization: Quantization::default(),
             max_batch: DEFAULT_MAX_BATCH,
             seed: DEFAULT_SEED,
@@ -103,6 +116,8 @@ pub struct NeuralSpeaker {
     settings: Mutex<Settings>,
     /// For `stats`; the element alone keeps it, until NULL.
     engine: Mutex<Weak<NeuralEngine>>,
+    /// The device that it is on.
+    device: Mutex<String>,
 }
 
 impl NeuralSpeaker {
@@ -110,17 +125,12 @@ impl NeuralSpeaker {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn device(&self) -> MutexGuard<'_, String> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn shared(&self) -> MutexGuard<'_, Weak<NeuralEngine>> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl From<Quantization> for Precision {
-    fn from(quantization: Quantization) -> Self {
-        match quantization {
-            Quantization::None => Self::F32,
-            Quantization::Q8 => Self::Q8,
-        }
     }
 }
 
@@ -135,14 +145,28 @@ impl Speaker for NeuralSpeaker {
                      read at NULL to READY and shared with all elements that name the same",
                 )
                 .build(),
+            glib::ParamSpecEnum::builder_with_default("device", Device::default())
+                .nick("Device")
+                .blurb("Where the model is computed; elements that differ in it share no engine")
+                .build(),
+            glib::ParamSpecUInt::builder("device-id")
+                .nick("Device Id")
+                .blurb("The id of the card, a number from 0 as CUDA counts those that are visible")
+                .maximum(255)
+                .default_value(DEFAULT_DEVICE_ID)
+                .build(),
+            glib::ParamSpecString::builder("devices")
+                .nick("Devices")
+                .blurb("The devices of this machine: the CPU, then each card, or why none can be used")
+                .read_only()
+                .build(),
             glib::ParamSpecEnum::builder_with_default("quantization", Quantization::default())
                 .nick("Quantization")
-                .blurb("Numbers of the large matrices on the CPU; elements that differ in it share no engine")
+                .blurb("Numbers of the large matrices; elements that differ in it share no engine")
                 .build(),
             glib::ParamSpecUInt::builder("max-batch")
                 .nick("Maximum Batch")
-                .blurb("Most utterances that are spoken at once with this model, a number of utterances; that of the element that loads it counts")
-                .minimum(1)
+                .blurb("Most utterances that are spoken at once with this model, a number of utterances; that of the element that loads it counts (0: what the device is good for, 16 on the CPU and 256 on a card)")
                 .maximum(4_096)
                 .default_value(DEFAULT_MAX_BATCH)
                 .build(),
@@ -166,6 +190,8 @@ impl Speaker for NeuralSpeaker {
         let mut settings = self.settings();
         match name {
             "model" => settings.model = text(),
+            "device" => settings.device = value.get().unwrap_or_default(),
+            "device-id" => settings.device_id = value.get().unwrap_or(DEFAULT_DEVICE_ID),
             "quantization" => settings.quantization = value.get().unwrap_or_default(),
             "max-batch" => settings.max_batch = value.get().unwrap_or(DEFAULT_MAX_BATCH),
             "seed" => settings.seed = value.get().unwrap_or(DEFAULT_SEED),
@@ -178,6 +204,9 @@ impl Speaker for NeuralSpeaker {
         let settings = self.settings();
         match name {
             "model" => Some(settings.model.to_value()),
+            "device" => Some(settings.device.to_value()),
+            "device-id" => Some(settings.device_id.to_value()),
+            "devices" => Some(device::list().to_value()),
             "quantization" => Some(settings.quantization.to_value()),
             "max-batch" => Some(settings.max_batch.to_value()),
             "seed" => Some(settings.seed.to_value()),
@@ -188,6 +217,11 @@ impl Speaker for NeuralSpeaker {
 
     fn stats(&self, stats: &mut gst::StructureRef) {
         let engine = self.shared().upgrade();
+        let device = match &engine {
+            Some(_) => self.device().clone(),
+            None => String::new(),
+        };
+        stats.set("device", device);
         let of = engine.map(|engine| engine.stats()).unwrap_or_default();
         let nanoseconds = |time: std::time::Duration| time.as_nanos() as u64;
         stats.set("step-time", nanoseconds(of.generator.mean));
@@ -216,11 +250,21 @@ impl Speaker for NeuralSpeaker {
         };
         let load = Load {
             model: model.to_owned(),
-            precision: settings.quantization.into(),
+            device: settings.device.into(),
+            ordinal: settings.device_id,
+            quantization: settings.quantization.into(),
             max_batch: settings.max_batch as usize,
         };
-        let engine = load.shared(&|news| loading.progress(news.done, &news.what))?;
+        let loaded = load.shared(&|news| loading.progress(news.done, &news.what))?;
+        gst::info!(CAT, "{model} is on {}", loaded.device);
+        if let Some(why) = &loaded.fell_back {
+            loading.warn(&format!(
+                "{why}. The CPU speaks instead (device=cpu says so without this warning)"
+            ));
+        }
+        let engine = loaded.engine;
         *self.shared() = Arc::downgrade(&engine);
+        *self.device() = loaded.device;
         let Settings {
             seed, temperature, ..
         } = settings;

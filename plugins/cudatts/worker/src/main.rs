@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Parser, ValueEnum};
-use duplex_neural::{Load, Precision, Settings, Tuned};
+use duplex_neural::{Load, Settings, Tuned, device::Wish};
 use duplex_synthesis::{Engine, Error};
 use duplex_worker::{
     command::{self, Program},
@@ -35,11 +35,17 @@ struct Arguments {
     /// The model of sessions that name none: neural, or an alias of the configuration [default: neural].
     #[arg(long, value_name = "MODEL")]
     default_model: Option<String>,
-    /// Most utterances that are spoken at once.
-    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4_096))]
-    max_batch: u32,
-    /// Numbers of the large matrices on the CPU.
-    #[arg(long, value_enum, default_value_t = Quantization::Q8)]
+    /// Where the model is computed.
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    device: Device,
+    /// The number of the card, from 0 as CUDA counts those that are visible.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    device_id: u32,
+    /// Most utterances that are spoken at once [default: what the device is good for, 16 on the CPU and 256 on a card].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    max_batch: Option<u32>,
+    /// Numbers of the large matrices.
+    #[arg(long, value_enum, default_value_t = Quantization::Auto)]
     quantization: Quantization,
     /// How much chance is in the voice, 0.0 to 2.0 [default: the model's own].
     #[arg(long, value_name = "FACTOR", value_parser = temperature)]
@@ -50,12 +56,26 @@ struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+enum Device {
+    /// A card where one can be used, otherwise the CPU.
+    Auto,
+    /// An NVIDIA card.
+    Cuda,
+    /// The CPU.
+    Cpu,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Quantization {
+    /// What the device is best with: q8_0 or bf16.
+    Auto,
     /// 32 bits, as they were trained.
     None,
-    /// 8 bits: a quarter of the memory, three times the speed.
+    /// 8 bits on the CPU: a quarter of the memory, three times the speed.
     #[value(name = "q8_0")]
     Q8,
+    /// 16 bits (bfloat16) on a card.
+    Bf16,
 }
 
 fn temperature(text: &str) -> Result<f32, String> {
@@ -70,11 +90,19 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let load = Load {
         model: arguments.model,
-        precision: match arguments.quantization {
-            Quantization::None => Precision::F32,
-            Quantization::Q8 => Precision::Q8,
+        device: match arguments.device {
+            Device::Auto => Wish::Auto,
+            Device::Cuda => Wish::Cuda,
+            Device::Cpu => Wish::Cpu,
         },
-        max_batch: arguments.max_batch as usize,
+        ordinal: arguments.device_id,
+        quantization: match arguments.quantization {
+            Quantization::Auto => duplex_neural::Quantization::Auto,
+            Quantization::None => duplex_neural::Quantization::None,
+            Quantization::Q8 => duplex_neural::Quantization::Q8,
+            Quantization::Bf16 => duplex_neural::Quantization::Bf16,
+        },
+        max_batch: arguments.max_batch.unwrap_or(0) as usize,
     };
     let settings = Settings {
         seed: arguments.seed,
@@ -86,10 +114,19 @@ fn main() -> ExitCode {
         engines: vec![KnownEngine {
             name: NAME,
             make: once(move || {
-                let engine = load.shared(&|news| {
+                let loaded = load.shared(&|news| {
                     tracing::info!("{:.0} %: {}", news.done * 100.0, news.what);
                 })?;
-                Ok(Arc::new(Tuned { engine, settings }))
+                if let Some(why) = &loaded.fell_back {
+                    tracing::warn!(
+                        "{why}. The CPU speaks instead (--device cpu says so without this warning)"
+                    );
+                }
+                tracing::info!("{} is on {}", load.model, loaded.device);
+                Ok(Arc::new(Tuned {
+                    engine: loaded.engine,
+                    settings,
+                }))
             }),
         }],
         model: arguments.default_model,

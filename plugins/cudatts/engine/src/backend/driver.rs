@@ -120,6 +120,12 @@ pub fn cuda() -> Result<&'static Cuda, Error> {
     FOUND.as_ref().map_err(Clone::clone)
 }
 
+/// Whether NVIDIA's driver is here, whatever its state.
+pub fn is_installed() -> bool {
+    // SAFETY: as in `look`.
+    unsafe { Library::new(DRIVER) }.is_ok()
+}
+
 /// Looks whether the backend can run on a card of this number: the driver, the card, the libraries.
 pub fn check(ordinal: u32) -> Result<&'static Card, Error> {
     let cuda = cuda()?;

@@ -191,6 +191,11 @@ fn quantize(values: &[f32], out: &mut Vec<[i8; BLOCK]>, scales: &mut Vec<f32>) {
     }
 }
 
+/// The instructions that this machine multiplies with, for people.
+pub fn instructions() -> &'static str {
+    Way::of_this_machine().name()
+}
+
 /// How this machine multiplies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -220,6 +225,17 @@ impl Way {
             }
         }
         Way::Plain
+    }
+
+    /// For people.
+    fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Way::Vnni => "AVX-512 VNNI",
+            #[cfg(target_arch = "x86_64")]
+            Way::Avx2 => "AVX2",
+            Way::Plain => "no instructions beyond the usual ones",
+        }
     }
 
     /// The sums of rows `first..first + sums.len()` with sixteen rows of weights.

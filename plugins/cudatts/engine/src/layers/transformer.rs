@@ -61,6 +61,17 @@ impl Remembered {
         }
     }
 
+    /// Keys of all layers, one layer behind the other, and values likewise.
+    pub fn numbers(&self) -> (Vec<f32>, Vec<f32>) {
+        let all = |of: &dyn Fn(&Kept) -> &Vec<f32>| {
+            self.layers
+                .iter()
+                .flat_map(|layer| of(layer).iter().copied())
+                .collect()
+        };
+        (all(&|kept| &kept.keys), all(&|kept| &kept.values))
+    }
+
     /// How many positions.
     pub fn positions(&self) -> usize {
         self.positions

@@ -63,6 +63,11 @@ impl PocketVoice {
         })
     }
 
+    /// All keys and all values, `[layers, positions, heads, width]` each.
+    pub(super) fn numbers(&self) -> (Vec<f32>, Vec<f32>) {
+        self.memory.numbers()
+    }
+
     /// Positions that it takes.
     pub fn positions(&self) -> usize {
         self.memory.positions()

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The library as an engine has it: loaded at run time, behind the seam of families, with the scheduler and its threads. On the
+//! CPU it says what the CPU's own engine says.
+
+use std::sync::Arc;
+
+use duplex_neural::{
+    NeuralEngine, Options, Precision, Settings,
+    backend::{abi, library},
+    family::Family,
+    folder,
+    pocket::{DevicePocket, Pocket},
+};
+use duplex_neural_small::{MODELS, SmallModel};
+use duplex_synthesis::{Engine, Error, Request};
+
+const TEXTS: [&str; 3] = [
+    "One, two, three.",
+    "We were told that the harbour lies behind the hill.",
+    "Is that so? It is late, and the boats come in with the tide.",
+];
+
+fn engine(family: Arc<dyn Family>) -> NeuralEngine {
+    let options = Options {
+        slots: 4,
+        max_batch: 3,
+        temperature: Some(0.7),
+        ..Options::default()
+    };
+    NeuralEngine::new(family, options).unwrap()
+}
+
+fn on_device(model: &SmallModel) -> NeuralEngine {
+    // It lies beside this test.
+    let backend = library::load(&library::places()).unwrap();
+    let files = folder::model(model.path()).unwrap();
+    let family = DevicePocket::open(files, backend, abi::DEVICE_CPU, abi::PRECISION_F32);
+    engine(Arc::new(family.unwrap()))
+}
+
+fn on_cpu(model: &SmallModel) -> NeuralEngine {
+    let files = folder::model(model.path()).unwrap();
+    engine(Arc::new(Pocket::open(files, Precision::F32).unwrap()))
+}
+
+/// All texts at once: the sound of each.
+fn speak(engine: &NeuralEngine, voice: Option<&str>) -> Vec<Vec<i16>> {
+    let request = Request {
+        voice: voice.map(str::to_owned),
+        ..Request::default()
+    };
+    let open = |(number, text): (usize, &&str)| {
+        let settings = Settings {
+            seed: Some(number as u64 + 1),
+            ..Settings::default()
+        };
+        let mut utterance = engine.open_with(&request, settings).unwrap();
+        utterance.text.push(text).unwrap();
+        utterance.text.finish().unwrap();
+        utterance
+    };
+    let utterances: Vec<_> = TEXTS.iter().enumerate().map(open).collect();
+    let hear = |mut utterance: duplex_synthesis::Utterance| {
+        let mut heard = Vec::new();
+        while let Some(piece) = utterance.audio.next().unwrap() {
+            heard.extend(piece.samples);
+        }
+        heard
+    };
+    utterances.into_iter().map(hear).collect()
+}
+
+#[test]
+fn both_engines_say_the_same() {
+    for name in MODELS {
+        let model = SmallModel::new(name);
+        let (ours, theirs) = (speak(&on_device(&model), None), speak(&on_cpu(&model), None));
+        for ((ours, theirs), text) in ours.iter().zip(&theirs).zip(TEXTS) {
+            assert!(!ours.is_empty(), "{name}: {text}");
+            assert_eq!(ours.len(), theirs.len(), "{name}: {text}");
+            let loudest = theirs.iter().map(|x| x.unsigned_abs()).max();
+            assert!(loudest > Some(300), "{name}: {loudest:?}");
+            let furthest = ours.iter().zip(theirs).map(|(a, b)| a.abs_diff(*b)).max();
+            // A sample of 16 bits is 3e-5: the bound of the sound, and rounding.
+            assert!(furthest <= Some(1), "{name}: {text}: {furthest:?}");
+        }
+    }
+}
+
+#[test]
+fn a_recording_becomes_a_voice_on_the_device_too() {
+    let model = SmallModel::new("lsd");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 24_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let path = model.path().join("voices/me.wav");
+    let mut wav = hound::WavWriter::create(path, spec).unwrap();
+    for n in 0..48_000_u32 {
+        let sample = (n.wrapping_mul(2_654_435_761) >> 17) as i16 / 4;
+        wav.write_sample(sample).unwrap();
+    }
+    wav.finalize().unwrap();
+    let (device, cpu) = (on_device(&model), on_cpu(&model));
+    let (ours, theirs) = (speak(&device, Some("me")), speak(&cpu, Some("me")));
+    let furthest = |ours: &[Vec<i16>], theirs: &[Vec<i16>]| {
+        let both = ours.iter().flatten().zip(theirs.iter().flatten());
+        both.map(|(a, b)| a.abs_diff(*b)).max()
+    };
+    assert!(furthest(&ours, &theirs) <= Some(1));
+    assert!(furthest(&ours, &speak(&device, Some("anna"))) > Some(100), "another voice");
+    let told = device.open(&Request {
+        voice: Some("nobody".into()),
+        ..Request::default()
+    });
+    assert!(matches!(told, Err(Error::NoSuchVoice { .. })));
+}
+
+#[test]
+fn more_slots_than_memory_are_refused_with_a_sentence() {
+    let model = SmallModel::new("lsd");
+    let backend = library::load(&library::places()).unwrap();
+    let files = folder::model(model.path()).unwrap();
+    let family = DevicePocket::open(files, backend, abi::DEVICE_CPU, abi::PRECISION_F32).unwrap();
+    let options = Options {
+        slots: 40_000_000,
+        max_batch: 4,
+        ..Options::default()
+    };
+    let told = NeuralEngine::new(Arc::new(family), options).unwrap_err();
+    assert!(matches!(told, Error::Unavailable(_)), "{told:?}");
+}
