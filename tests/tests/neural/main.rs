@@ -2,6 +2,7 @@
 
 //! `cudattsynth` with small models of made-up weights: all that a neural voice does but speak sense.
 
+mod devices;
 mod growth;
 mod loading;
 mod sharing;
