@@ -3,7 +3,7 @@
 //! The library as an engine has it: loaded at run time, behind the seam of families, with the scheduler and its threads. On the
 //! CPU it says what the CPU's own engine says.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use duplex_neural::{
     NeuralEngine, Options, Precision, Settings,
@@ -31,9 +31,14 @@ fn engine(family: Arc<dyn Family>) -> NeuralEngine {
     NeuralEngine::new(family, options).unwrap()
 }
 
+/// The library as cargo builds it, beside this test; installed it has a number behind its name.
+fn built() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    own.with_file_name("libduplex_neural_cuda.so")
+}
+
 fn on_device(model: &SmallModel) -> NeuralEngine {
-    // It lies beside this test.
-    let backend = library::load(&library::places()).unwrap();
+    let backend = library::load(&[built()]).unwrap();
     let files = folder::model(model.path()).unwrap();
     let family = DevicePocket::open(files, backend, abi::DEVICE_CPU, abi::PRECISION_F32);
     engine(Arc::new(family.unwrap()))
@@ -75,7 +80,10 @@ fn speak(engine: &NeuralEngine, voice: Option<&str>) -> Vec<Vec<i16>> {
 fn both_engines_say_the_same() {
     for name in MODELS {
         let model = SmallModel::new(name);
-        let (ours, theirs) = (speak(&on_device(&model), None), speak(&on_cpu(&model), None));
+        let (ours, theirs) = (
+            speak(&on_device(&model), None),
+            speak(&on_cpu(&model), None),
+        );
         for ((ours, theirs), text) in ours.iter().zip(&theirs).zip(TEXTS) {
             assert!(!ours.is_empty(), "{name}: {text}");
             assert_eq!(ours.len(), theirs.len(), "{name}: {text}");
@@ -111,7 +119,10 @@ fn a_recording_becomes_a_voice_on_the_device_too() {
         both.map(|(a, b)| a.abs_diff(*b)).max()
     };
     assert!(furthest(&ours, &theirs) <= Some(1));
-    assert!(furthest(&ours, &speak(&device, Some("anna"))) > Some(100), "another voice");
+    assert!(
+        furthest(&ours, &speak(&device, Some("anna"))) > Some(100),
+        "another voice"
+    );
     let told = device.open(&Request {
         voice: Some("nobody".into()),
         ..Request::default()
@@ -122,7 +133,7 @@ fn a_recording_becomes_a_voice_on_the_device_too() {
 #[test]
 fn more_slots_than_memory_are_refused_with_a_sentence() {
     let model = SmallModel::new("lsd");
-    let backend = library::load(&library::places()).unwrap();
+    let backend = library::load(&[built()]).unwrap();
     let files = folder::model(model.path()).unwrap();
     let family = DevicePocket::open(files, backend, abi::DEVICE_CPU, abi::PRECISION_F32).unwrap();
     let options = Options {
