@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! What 80 ms of sound cost one thread.
+//! What 80 ms of sound cost one thread. (A step of many streams may share its products with other processors;
+//! with RAYON_NUM_THREADS=1 it does not, and takes a tenth longer at sixteen.)
 
 use std::{
     path::Path,
