@@ -15,6 +15,7 @@ export class RtcTransport {
   #tell;
   #connections = new Map();
   #channel;
+  #greeted = false;
   #receiver;
   #audio;
   #microphone;
@@ -133,14 +134,20 @@ export class RtcTransport {
     };
     connection.ondatachannel = ({ channel }) => {
       this.#channel = channel;
-      channel.onopen = () => this.#opened(connection);
-      channel.onmessage = ({ data }) => this.#take(JSON.parse(data));
+      channel.onmessage = ({ data }) => {
+        this.#take(JSON.parse(data));
+        this.#greeted = true;
+        this.#opened(connection);
+      };
     };
   }
 
-  /** Sound and messages have their way. */
+  /**
+   * Sound and messages have their way, both ways: webrtcbin loses what comes before it has called the channel open itself, and
+   * what the server says first tells that it has.
+   */
   #opened(connection) {
-    if (this.opened || connection.connectionState !== "connected" || this.#channel?.readyState !== "open") return;
+    if (this.opened || connection.connectionState !== "connected" || !this.#greeted) return;
     this.ready();
     this.#timers.push(setInterval(() => this.#account(), REPORT_MS / 2));
   }
