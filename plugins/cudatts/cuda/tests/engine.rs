@@ -26,6 +26,8 @@ fn engine(family: Arc<dyn Family>) -> NeuralEngine {
         slots: 4,
         max_batch: 3,
         temperature: Some(0.7),
+        // Where clauses are joined, it depends on when they come which.
+        join: false,
         ..Options::default()
     };
     NeuralEngine::new(family, options).unwrap()
