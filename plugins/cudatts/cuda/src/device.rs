@@ -3,7 +3,10 @@
 //! The device that a model is on.
 
 use candle_core::Device;
-use duplex_neural::backend::abi::{DEVICE_CPU, Status};
+use duplex_neural::{
+    backend::abi::{DEVICE_CPU, Status},
+    memory::Size,
+};
 
 use crate::failure::{Failure, failed};
 
@@ -106,10 +109,9 @@ pub fn has_room(device: &Device, bytes: u128) -> Result<(), Failure> {
         ))),
         Some(_) => Ok(()),
         None => {
-            // The allocator aborts the process where there is too little; asking it does not.
-            let asked = usize::try_from(bytes).ok();
-            let got = asked.is_some_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
-            got.then_some(())
+            let size = Size(u64::try_from(bytes).unwrap_or(u64::MAX));
+            size.is_there()
+                .then_some(())
                 .ok_or_else(|| refused("this machine has not that much memory".into()))
         }
     }
