@@ -3,7 +3,7 @@
 //! Causal convolutions over `[batch, rows, channels]`, as products of matrices.
 
 use candle_core::{Result, Tensor};
-use duplex_neural::Weights;
+use duplex_neural::{Weights, arrange};
 
 use crate::{
     carry::{Carried, Layout, Stretch},
@@ -54,14 +54,7 @@ impl Conv {
             ..
         } = shape;
         let given = weights.get(&format!("{name}.weight"), &[outputs, inputs, kernel])?;
-        let mut matrix = vec![0.0; given.len()];
-        for o in 0..outputs {
-            for i in 0..inputs {
-                for k in 0..kernel {
-                    matrix[(o * kernel + k) * inputs + i] = given[(o * inputs + i) * kernel + k];
-                }
-            }
-        }
+        let matrix = arrange::windows(&given, (outputs, inputs, kernel));
         let bias = weights.get(&format!("{name}.bias"), &[outputs])?;
         let kept = (kernel - 1) * dilation;
         let windows = |row: usize| (0..kernel).map(move |k| (row + k * dilation) as u32);
@@ -137,14 +130,7 @@ impl Transposed {
     ) -> std::result::Result<Self, Failure> {
         let kernel = 2 * stride;
         let given = weights.get(&format!("{name}.weight"), &[inputs, outputs, kernel])?;
-        let mut rows = vec![0.0; given.len()];
-        for i in 0..inputs {
-            for o in 0..outputs {
-                for k in 0..kernel {
-                    rows[(k * outputs + o) * inputs + i] = given[(i * outputs + o) * kernel + k];
-                }
-            }
-        }
+        let rows = arrange::spread(&given, (inputs, outputs, kernel));
         // Once for each row that is given out: with the half that comes first.
         let mut bias = weights
             .get(&format!("{name}.bias"), &[outputs])?
@@ -169,12 +155,8 @@ impl Transposed {
     ) -> std::result::Result<Self, Failure> {
         let kernel = 2 * stride;
         let given = weights.get(&format!("{name}.weight"), &[channels, 1, kernel])?;
-        let mut rows = vec![0.0; given.len()];
-        for c in 0..channels {
-            for k in 0..kernel {
-                rows[k * channels + c] = given[c * kernel + k];
-            }
-        }
+        // A window of all channels, once.
+        let rows = arrange::windows(&given, (1, channels, kernel));
         Ok(Self {
             outputs: channels,
             stride,

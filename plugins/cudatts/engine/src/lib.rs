@@ -2,6 +2,7 @@
 
 //! Neural voices in process.
 
+pub mod arrange;
 pub mod backend;
 mod cost;
 pub mod device;

@@ -7,6 +7,7 @@
 
 use super::{Linear, Precision};
 use crate::{
+    arrange,
     kernels::{activation, product::Rows},
     weights::{LoadError, Weights},
 };
@@ -76,14 +77,7 @@ impl Conv {
             ..
         } = shape;
         let given = weights.get(&format!("{name}.weight"), &[outputs, inputs, kernel])?;
-        let mut rows = vec![0.0; given.len()];
-        for o in 0..outputs {
-            for i in 0..inputs {
-                for k in 0..kernel {
-                    rows[(o * kernel + k) * inputs + i] = given[(o * inputs + i) * kernel + k];
-                }
-            }
-        }
+        let rows = arrange::windows(&given, (outputs, inputs, kernel));
         let bias = match shape.bias {
             true => Some(weights.get(&format!("{name}.bias"), &[outputs])?),
             false => None,
@@ -171,14 +165,7 @@ impl ConvTranspose {
         precision: Precision,
     ) -> Result<Self, LoadError> {
         let given = weights.get(&format!("{name}.weight"), &[inputs, outputs, kernel])?;
-        let mut rows = vec![0.0; given.len()];
-        for i in 0..inputs {
-            for o in 0..outputs {
-                for k in 0..kernel {
-                    rows[(k * outputs + o) * inputs + i] = given[(i * outputs + o) * kernel + k];
-                }
-            }
-        }
+        let rows = arrange::spread(&given, (inputs, outputs, kernel));
         Ok(Self {
             outputs,
             kernel,
