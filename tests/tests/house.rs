@@ -132,6 +132,7 @@ fn rooms_depend_on_nothing_they_may_not_see() {
             "duplex-espeak",
             "duplex-recognition",
             "duplex-neural",
+            "duplex-english",
             "duplex-models",
             "duplex-yaml",
         ]
@@ -164,6 +165,7 @@ fn policy_knows_no_gstreamer() {
         "plugins/synthesis",
         "plugins/espeak/engine",
         "plugins/cudatts/engine",
+        "plugins/cudatts/english",
         "plugins/cudatts/models",
         "plugins/asr/recognition",
         "pipelines/yaml",
