@@ -11,7 +11,7 @@ use std::{
 use anyhow::Result;
 use duplex_neural::{
     Precision,
-    family::{Decoder, Family, Frames, Generator, Sampling},
+    family::{Decoder, Family, Frames, Generator, Manner},
     pocket::Pocket,
 };
 use duplex_tests::{measure::ms, report::Report};
@@ -30,17 +30,13 @@ struct Step {
 
 fn step(pocket: &Pocket, streams: usize) -> Result<Step> {
     let voice = pocket.voice("stored")?;
-    let mut chunk = pocket.chunks(TEXT)?.remove(0);
+    let mut chunk = pocket.chunks(TEXT)?.chunks.remove(0);
     (chunk.tail, chunk.most) = (usize::MAX / 2, usize::MAX);
-    let sampling = Sampling {
-        temperature: None,
-        seed: 1,
-    };
     let slots: Vec<usize> = (0..streams).collect();
     let mut generator = pocket.pocket_generator(streams);
     let mut decoder = pocket.pocket_decoder(streams);
     for slot in &slots {
-        generator.admit(*slot, &chunk, &voice, sampling)?;
+        generator.admit(*slot, &chunk, &voice, Manner::default())?;
     }
     let (mut frames, mut sound) = (Frames::default(), Vec::new());
     let (mut flows, mut codecs) = (Vec::new(), Vec::new());

@@ -36,6 +36,7 @@ pub fn first_audio(report: &mut Report, folder: &Path, reference: Option<&Figure
         let tokens: usize = engine
             .family()
             .chunks(text)?
+            .chunks
             .iter()
             .map(|chunk| chunk.tokens.len())
             .sum();

@@ -10,8 +10,16 @@
 //! Implement [`Family`] for what is loaded and shared, [`Generator`] for what makes frames and [`Decoder`] for what makes
 //! sound of them. A step of the generator is a *frame*, however many passes that takes inside: a family with a depth
 //! transformer runs its 16 or 32 passes in [`Generator::step`] and answers with the codes of one frame; one that is not
-//! autoregressive computes a few frames ahead and hands them out one by one. A family without a separate decoder hands
-//! samples through. `tests/toy` has a family of two passes a frame in a page.
+//! autoregressive computes a few frames ahead, or all of a chunk, and hands them out one by one. A family without a separate
+//! decoder hands samples through. `tests/toy` has a family of two passes a frame and one that is not autoregressive, in a
+//! page each.
+//!
+//! What else a family is good for, it says, and the engine does the rest itself:
+//! - One that models durations speaks faster or slower by itself ([`Family::paces`]); the sound of others is stretched.
+//! - One that models pitch speaks higher or lower ([`Family::pitches`]); others keep their own.
+//! - One that knows where its words are says so when a chunk begins ([`Generator::admit`]); the places of words of others are
+//!   estimated from the sound.
+//! - What cannot be spoken is left out and told of ([`Skipped`]); only what is the caller's fault is an error.
 //!
 //! # Threads
 //! A [`Family`] is shared. A generator and a decoder are each called by one thread at a time, not always the same one, and
@@ -40,13 +48,75 @@ pub struct Chunk {
     pub most: usize,
 }
 
-/// How an utterance is sampled.
+/// A text as a family reads it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Chunks {
+    /// What is spoken, in order.
+    pub chunks: Vec<Chunk>,
+    /// What is not, in order.
+    pub skipped: Vec<Skipped>,
+}
+
+impl From<Vec<Chunk>> for Chunks {
+    fn from(chunks: Vec<Chunk>) -> Self {
+        Self {
+            chunks,
+            skipped: Vec::new(),
+        }
+    }
+}
+
+/// A part of a text that is not spoken as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Where it is in the text.
+    pub bytes: Range<usize>,
+    /// Why, in a sentence that does not quote the text: it goes to the log.
+    pub why: String,
+}
+
+/// Where a word is in the sound of its chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// Its bytes in the text, as those of [`Chunk::bytes`] are counted.
+    pub bytes: Range<usize>,
+    /// Its first sample, from the beginning of the chunk.
+    pub start: u64,
+    /// Its length in samples, without pauses.
+    pub samples: u64,
+}
+
+impl Timed {
+    /// The sample at a byte of the text, the word's being spread over its bytes.
+    pub(crate) fn at(&self, byte: usize) -> u64 {
+        let passed = byte.clamp(self.bytes.start, self.bytes.end) - self.bytes.start;
+        self.start + self.samples * passed as u64 / (self.bytes.len() as u64).max(1)
+    }
+}
+
+/// How an utterance is spoken.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sampling {
+pub struct Manner {
     /// 0 is deterministic without any seed; `None` is the model's own.
     pub temperature: Option<f32>,
     /// The same seed gives the same sound, whatever else is in the batch.
     pub seed: u64,
+    /// Speed: 2.0 is twice as fast. 1.0 for a family that does not pace.
+    pub rate: f64,
+    /// Factor of the fundamental frequency. 1.0 for a family that does not change it.
+    pub pitch: f64,
+}
+
+impl Default for Manner {
+    /// The model's own, of seed 0.
+    fn default() -> Self {
+        Self {
+            temperature: None,
+            seed: 0,
+            rate: 1.0,
+            pitch: 1.0,
+        }
+    }
 }
 
 /// What a step gave for its slots, in their order.
@@ -89,7 +159,18 @@ pub trait Family: Send + Sync {
     fn voice(&self, name: &str) -> Result<LoadedVoice, Error>;
 
     /// Cuts a text, a clause or a page, into chunks. None for a text without anything to speak.
-    fn chunks(&self, text: &str) -> Result<Vec<Chunk>, Error>;
+    fn chunks(&self, text: &str) -> Result<Chunks, Error>;
+
+    /// Whether it speaks faster and slower by itself, as [`Manner::rate`] says: the engine does not stretch its sound then, and
+    /// a frame lasts as long at any speed.
+    fn paces(&self) -> bool {
+        false
+    }
+
+    /// Whether it speaks higher and lower, as [`Manner::pitch`] says.
+    fn pitches(&self) -> bool {
+        false
+    }
 
     /// What makes frames, for so many slots. Allocates what a full house needs.
     fn generator(&self, slots: usize) -> Result<Box<dyn Generator>, Error>;
@@ -101,13 +182,16 @@ pub trait Family: Send + Sync {
 /// Makes frames.
 pub trait Generator: Send {
     /// Begins a chunk in a slot, from nothing: what was there before is gone.
+    ///
+    /// Answers where its words will be, in their order, where the family knows; words that it does not speak may be left
+    /// out. `None` has the engine estimate all of them.
     fn admit(
         &mut self,
         slot: Slot,
         chunk: &Chunk,
         voice: &LoadedVoice,
-        sampling: Sampling,
-    ) -> Result<(), Error>;
+        manner: Manner,
+    ) -> Result<Option<Vec<Timed>>, Error>;
 
     /// One frame for each of these slots, which are admitted, none of them over, and each named once.
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error>;

@@ -50,7 +50,7 @@ pub struct Limits {
 pub struct Want {
     /// Who has this much sound in store gets no more.
     pub look_ahead: Duration,
-    /// Speed of speech: 2.0 needs twice as many frames.
+    /// Speed at which its frames are played: 2.0 needs twice as many.
     pub rate: f64,
 }
 

@@ -16,7 +16,7 @@ use std::{
 
 use duplex_neural::{
     Precision, Weights,
-    family::{Decoder, Family, Frames, Generator, LoadedVoice, Sampling},
+    family::{Decoder, Family, Frames, Generator, LoadedVoice, Manner},
     pocket::{Files, Pocket},
 };
 
@@ -102,7 +102,7 @@ fn texts_are_cut_and_tokenized_alike() {
     for folder in cases() {
         let case = Case::open(&folder, Precision::F32);
         for (number, (text, parts)) in case.texts().into_iter().enumerate() {
-            let chunks = case.pocket.chunks(&text).unwrap();
+            let chunks = case.pocket.chunks(&text).unwrap().chunks;
             assert_eq!(chunks.len(), parts.len(), "{}: {text}", folder.display());
             for (chunk, part) in chunks.iter().zip(&parts) {
                 assert_eq!(chunk.tokens, case.pocket.tokens(part), "{part}");
@@ -191,15 +191,11 @@ fn compare(case: &Case) -> Distances {
     for now in 0..frames + stagger * texts.len() {
         for (number, (text, parts)) in texts.iter().enumerate() {
             if now == number * stagger {
-                let mut chunk = case.pocket.chunks(text).unwrap().remove(0);
+                let mut chunk = case.pocket.chunks(text).unwrap().chunks.remove(0);
                 // The reference was told to go on for as many frames as are compared.
                 (chunk.tail, chunk.most) = (usize::MAX / 2, usize::MAX);
-                let sampling = Sampling {
-                    temperature: None,
-                    seed: 0,
-                };
                 generator
-                    .admit(slot_of(number), &chunk, &voice, sampling)
+                    .admit(slot_of(number), &chunk, &voice, Manner::default())
                     .unwrap();
                 generator.inject(slot_of(number), case.noise(&parts[0]));
                 decoder.reset(slot_of(number));
@@ -261,13 +257,11 @@ fn cloned_voices_speak_as_those_of_the_reference() {
         let cloned: LoadedVoice = Arc::new(case.pocket.clone_voice(&recording).unwrap());
         let (text, parts) = case.texts().remove(0);
         let mut generator = case.pocket.pocket_generator(1);
-        let mut chunk = case.pocket.chunks(&text).unwrap().remove(0);
+        let mut chunk = case.pocket.chunks(&text).unwrap().chunks.remove(0);
         (chunk.tail, chunk.most) = (usize::MAX / 2, usize::MAX);
-        let sampling = Sampling {
-            temperature: None,
-            seed: 0,
-        };
-        generator.admit(0, &chunk, &cloned, sampling).unwrap();
+        generator
+            .admit(0, &chunk, &cloned, Manner::default())
+            .unwrap();
         generator.inject(0, case.noise(&parts[0]));
         let theirs = case.vector("0.latents");
         let mut ours = Vec::new();

@@ -273,6 +273,7 @@ impl Speaker for NeuralSpeaker {
             settings: duplex_neural::Settings {
                 seed: (seed != DEFAULT_SEED).then_some(seed),
                 temperature: (temperature >= 0.0).then_some(temperature as f32),
+                pitch: None,
                 look_ahead: None,
             },
         }))

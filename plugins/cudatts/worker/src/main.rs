@@ -107,6 +107,7 @@ fn main() -> ExitCode {
     let settings = Settings {
         seed: arguments.seed,
         temperature: arguments.temperature,
+        pitch: None,
         look_ahead: None,
     };
     let program = Program {

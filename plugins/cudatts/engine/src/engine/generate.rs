@@ -14,7 +14,7 @@ use std::{
 use duplex_synthesis::Error;
 
 use crate::{
-    family::{Family, Frames, Generator, Sampling, Slot},
+    family::{Family, Frames, Generator, Manner, Slot},
     schedule::{Id, Work},
 };
 
@@ -22,7 +22,7 @@ use super::{
     Dropped, Failure, attempt,
     core::{Core, Over, Turn},
     mix,
-    script::{Line, Pulled, Script, Word},
+    script::{Line, Pulled, Script, Word, set_times},
     sound::{Batch, Entry, Message},
     speech::Speech,
 };
@@ -112,7 +112,9 @@ impl Stepper {
             return false;
         };
         let ssml = speech.facts().ssml;
-        match script.pull(speech.reader(), &*self.family, ssml, self.join) {
+        let pulled = script.pull(speech.reader(), &*self.family, ssml, self.join);
+        script.tell_skipped(speech.id());
+        match pulled {
             Ok(Pulled::Line) => return true,
             Ok(Pulled::Pending) => {}
             Ok(Pulled::Cancelled) => speech.cancel(),
@@ -146,21 +148,24 @@ impl Stepper {
             else {
                 continue;
             };
-            let Some((number, Line { chunk, words })) = script.begin() else {
+            let Some((number, Line { chunk, mut words })) = script.begin() else {
                 continue;
             };
             let facts = speech.facts();
-            let sampling = Sampling {
-                seed: mix(facts.sampling.seed, number),
-                ..facts.sampling
+            let manner = Manner {
+                seed: mix(facts.manner.seed, number),
+                ..facts.manner
             };
             let start = Instant::now();
             let admitted = attempt("beginning a chunk", || {
-                Ok(generator.admit(slot, &chunk, &facts.speaker.loaded, sampling))
+                Ok(generator.admit(slot, &chunk, &facts.speaker.loaded, manner))
             })?;
             match admitted {
-                Ok(()) => {
+                Ok(times) => {
                     self.core.admitted(start.elapsed());
+                    if let Some(times) = times {
+                        set_times(&mut words, &times);
+                    }
                     begun.insert(id, Begun { slot, words });
                 }
                 // This text or voice is at fault, not the model.

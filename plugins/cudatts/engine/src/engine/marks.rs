@@ -2,9 +2,9 @@
 
 //! From the sound of frames to pieces with words in them. Pure.
 //!
-//! Nobody knows where a model says a word, so the words of a chunk are spread over its sound: by their letters, at the pace
-//! that the voice has had so far, and silence passes no letters. A little of the sound is held back, so that the words that are left when a
-//! chunk turns out to be over still have sound to begin in.
+//! Where a family tells the times of words, those are marked as it says. Where it knows of none, the words of a chunk are spread
+//! over its sound: by their letters, at the pace that the voice has had so far, and silence passes no letters. A little of the
+//! sound is held back, so that the words that are left when a chunk turns out to be over still have sound to begin in.
 
 use std::collections::VecDeque;
 
@@ -30,6 +30,8 @@ pub struct Assembler {
     longest: usize,
     /// Weight of words per second of sound.
     pace: f64,
+    /// Speed at which the family's sound is played.
+    tempo: f64,
     /// Samples that were handed out.
     position: u64,
     held: Vec<i16>,
@@ -44,17 +46,22 @@ pub struct Assembler {
     weight: f64,
     /// Sound of the chunk that was not silent, in seconds.
     loud: f64,
+    /// Whether the times of its words are known.
+    timed: bool,
+    /// The chunk's first sample.
+    began: u64,
 }
 
 impl Assembler {
-    /// `pace` is the weight of words per second of sound.
-    pub fn new(sample_rate: u32, pace: f64) -> Self {
+    /// `pace` is the weight of words per second of sound, `tempo` the speed at which the family's sound is played.
+    pub fn new(sample_rate: u32, pace: f64, tempo: f64) -> Self {
         let rate = sample_rate as usize;
         Self {
             sample_rate: f64::from(sample_rate),
             hop: (rate * HOP_MS / 1000).max(1),
             longest: (rate * PIECE_MS / 1000).max(1),
             pace,
+            tempo,
             position: 0,
             held: Vec::new(),
             seen: 0,
@@ -63,6 +70,8 @@ impl Assembler {
             before: 0.0,
             weight: 0.0,
             loud: 0.0,
+            timed: false,
+            began: 0,
         }
     }
 
@@ -74,18 +83,29 @@ impl Assembler {
     /// A chunk of these words begins. Words of one that had no sound at all come first.
     pub fn begin(&mut self, words: Vec<Word>) {
         self.weight = words.iter().map(|word| word.weight).sum();
+        self.timed = words.iter().any(|word| word.time.is_some());
+        let time = self.timed.then_some(0..0);
         let left = self.words.drain(..).map(|word| Word {
             weight: 0.0,
+            time: time.clone(),
             ..word
         });
         self.words = left.chain(words).collect();
         self.before = 0.0;
         self.loud = 0.0;
+        self.began = self.position + self.held.len() as u64;
     }
 
     /// More sound of the chunk.
     pub fn push(&mut self, samples: &[i16], pieces: &mut Vec<Piece>) {
         self.held.extend_from_slice(samples);
+        if self.timed {
+            self.mark_timed();
+            // The last sample is for words that the family has after all of its sound.
+            let kept = usize::from(!self.words.is_empty());
+            self.hand_out(self.held.len().saturating_sub(kept), pieces);
+            return;
+        }
         while self.seen + self.hop <= self.held.len() {
             let start = self.seen;
             self.seen += self.hop;
@@ -127,19 +147,34 @@ impl Assembler {
         self.hand_out(held, pieces);
     }
 
+    /// Marks the words that begin in the sound that is there.
+    fn mark_timed(&mut self) {
+        let end = self.position + self.held.len() as u64;
+        while let Some(time) = self.words.front().and_then(|word| word.time.as_ref()) {
+            let start = self.began + (time.start as f64 / self.tempo) as u64;
+            if start >= end {
+                break;
+            }
+            self.mark(start);
+        }
+    }
+
     /// The next word begins at this sample of the utterance.
     fn mark(&mut self, start: u64) {
         let Some(word) = self.words.pop_front() else {
             return;
         };
         self.before += word.weight;
-        let samples = (word.weight.max(1.0) / self.pace * self.sample_rate) as u64;
+        let samples = match &word.time {
+            Some(time) => (time.end - time.start) as f64 / self.tempo,
+            None => word.weight.max(1.0) / self.pace * self.sample_rate,
+        } as u64;
         self.marks.push_back(WordMark {
             text: word.text,
             bytes: word.bytes,
             start,
             samples: samples.max(1),
-            exact: false,
+            exact: word.time.is_some(),
         });
     }
 
@@ -173,6 +208,8 @@ mod tests {
             .map(|(place, text)| Word {
                 text: (*text).into(),
                 bytes: place..place + 1,
+                spoken: place..place + 1,
+                time: None,
                 weight: text.len() as f64 + 1.0,
             })
             .collect()
@@ -185,7 +222,7 @@ mod tests {
             assert!((1..=2400).contains(&piece.samples.len()));
             let place = samples.len() as u64..(samples.len() + piece.samples.len()) as u64;
             for mark in &piece.words {
-                assert!(place.contains(&mark.start) && !mark.exact && mark.samples > 0);
+                assert!(place.contains(&mark.start) && mark.samples > 0);
                 assert!(marks.last().is_none_or(|last| last.start <= mark.start));
                 marks.push(mark.clone());
             }
@@ -196,7 +233,7 @@ mod tests {
 
     #[test]
     fn words_are_spread_by_their_letters_and_silence_passes_none() {
-        let mut assembler = Assembler::new(RATE, 10.0);
+        let mut assembler = Assembler::new(RATE, 10.0, 1.0);
         assembler.begin(words(&["four", "fours", "x"]));
         let mut pieces = Vec::new();
         // 0.2 s of silence; then the first word takes 0.5 s and is interrupted, the second 0.6 s.
@@ -221,7 +258,7 @@ mod tests {
 
     #[test]
     fn words_that_the_estimate_left_over_come_at_the_end() {
-        let mut assembler = Assembler::new(RATE, 5.0);
+        let mut assembler = Assembler::new(RATE, 5.0, 1.0);
         let mut pieces = Vec::new();
         for _ in 0..3 {
             assembler.begin(words(&["one", "two", "three", "four", "five"]));
@@ -240,7 +277,7 @@ mod tests {
 
     #[test]
     fn silence_alone_and_no_sound_at_all_lose_no_word() {
-        let mut assembler = Assembler::new(RATE, 10.0);
+        let mut assembler = Assembler::new(RATE, 10.0, 1.0);
         let mut pieces = Vec::new();
         assembler.begin(words(&["none"]));
         assembler.over(&mut pieces);
@@ -253,9 +290,85 @@ mod tests {
         assert_eq!((marks[0].text.as_str(), marks[0].start), ("none", 0));
     }
 
+    /// Those words at these times.
+    fn timed(times: &[(&str, u64, u64)]) -> Vec<Word> {
+        let mut words = words(&times.iter().map(|(text, ..)| *text).collect::<Vec<_>>());
+        for (word, (_, start, samples)) in words.iter_mut().zip(times) {
+            word.time = Some(*start..start + samples);
+        }
+        words
+    }
+
+    fn times(marks: &[WordMark]) -> Vec<(&str, u64, u64)> {
+        marks
+            .iter()
+            .map(|mark| (mark.text.as_str(), mark.start, mark.samples))
+            .collect()
+    }
+
+    #[test]
+    fn known_times_are_taken_as_they_are_and_no_sound_is_held_back() {
+        let mut assembler = Assembler::new(RATE, 10.0, 1.0);
+        let mut pieces = Vec::new();
+        assembler.begin(timed(&[
+            ("one", 0, 500),
+            ("two", 2399, 100),
+            ("three", 2400, 0),
+        ]));
+        assembler.push(&[0; 2400], &mut pieces);
+        let (samples, marks) = check(&pieces);
+        assert_eq!((samples.len(), marks.len()), (2399, 1));
+        assembler.push(&[0; 2400], &mut pieces);
+        let (samples, _) = check(&pieces);
+        assert_eq!(samples.len(), 4800);
+        assembler.over(&mut pieces);
+        // The next chunk counts from its own beginning.
+        assembler.begin(timed(&[("four", 7, 20)]));
+        assembler.push(&[0; 100], &mut pieces);
+        assembler.over(&mut pieces);
+        let (samples, marks) = check(&pieces);
+        assert_eq!(samples.len(), 4900);
+        assert!(marks.iter().all(|mark| mark.exact));
+        assert_eq!(
+            times(&marks),
+            [
+                ("one", 0, 500),
+                ("two", 2399, 100),
+                ("three", 2400, 1),
+                ("four", 4807, 20)
+            ]
+        );
+    }
+
+    #[test]
+    fn times_after_all_sound_lose_no_word_and_those_of_stretched_sound_move() {
+        let mut assembler = Assembler::new(RATE, 10.0, 2.0);
+        let mut pieces = Vec::new();
+        assembler.begin(timed(&[("one", 1000, 500), ("two", 9000, 100)]));
+        assembler.push(&[0; 1000], &mut pieces);
+        assembler.over(&mut pieces);
+        // One without any sound, then one that has some.
+        assembler.begin(timed(&[("three", 0, 10)]));
+        assembler.over(&mut pieces);
+        assembler.begin(timed(&[("four", 100, 10)]));
+        assembler.push(&[0; 1000], &mut pieces);
+        assembler.over(&mut pieces);
+        let (samples, marks) = check(&pieces);
+        assert_eq!(samples.len(), 2000);
+        assert_eq!(
+            times(&marks),
+            [
+                ("one", 500, 250),
+                ("two", 999, 1),
+                ("three", 1000, 1),
+                ("four", 1050, 5)
+            ]
+        );
+    }
+
     #[test]
     fn the_first_frame_leaves_at_once_but_for_its_end() {
-        let mut assembler = Assembler::new(RATE, 10.0);
+        let mut assembler = Assembler::new(RATE, 10.0, 1.0);
         let mut pieces = Vec::new();
         assembler.begin(words(&["hello"]));
         assembler.push(&[LOUD; 1920], &mut pieces);

@@ -38,7 +38,7 @@ use std::{
     any::Any,
     collections::HashMap,
     fmt,
-    ops::{Deref, DerefMut},
+    ops::{Deref, DerefMut, RangeInclusive},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
@@ -54,7 +54,7 @@ use duplex_synthesis::{
 };
 
 use crate::{
-    family::{Decoder, Family, Frames, Generator, Sampling},
+    family::{Decoder, Family, Frames, Generator, Manner},
     schedule::{Limits, Scheduler, Want},
 };
 
@@ -94,6 +94,8 @@ pub struct Options {
     pub seed: u64,
     /// `None` is the model's own.
     pub temperature: Option<f32>,
+    /// Factor of the voice's fundamental frequency, within [`PITCHES`]; nothing with a family that does not change it.
+    pub pitch: f64,
     /// Whether clauses that are there are joined to sentences: better speech, cut where it depends on when text comes.
     pub join: bool,
     /// Whether a few words are spoken to nobody at first: the machine is warm then, and how many it can serve is known.
@@ -110,6 +112,7 @@ impl Default for Options {
             idle_after: Duration::from_secs(3),
             seed: 0,
             temperature: None,
+            pitch: 1.0,
             join: true,
             warm_up: true,
         }
@@ -124,7 +127,22 @@ pub struct Settings {
     /// As in [`Options`].
     pub temperature: Option<f32>,
     /// As in [`Options`].
+    pub pitch: Option<f64>,
+    /// As in [`Options`].
     pub look_ahead: Option<Duration>,
+}
+
+/// The factors of pitch that every engine accepts.
+pub const PITCHES: RangeInclusive<f64> = 0.5..=2.0;
+
+/// [`Error::BadRequest`] unless a factor lies in [`PITCHES`].
+fn check_pitch(pitch: f64) -> Result<(), Error> {
+    if PITCHES.contains(&pitch) {
+        return Ok(());
+    }
+    Err(Error::BadRequest(format!(
+        "pitch {pitch} is out of range: a voice can have 0.5 to 2.0 times its own"
+    )))
 }
 
 /// The engine; see the [module](self). Dropped, it ends its threads and fails what is open.
@@ -225,21 +243,27 @@ impl NeuralEngine {
     /// [`Engine::open`] with settings of its own.
     pub fn open_with(&self, request: &Request, settings: Settings) -> Result<Utterance, Error> {
         check_rate(request.rate)?;
+        let pitch = settings.pitch.unwrap_or(self.options.pitch);
+        check_pitch(pitch)?;
+        let paces = self.family.paces();
         let speaker = self.voices.of(&*self.family, request)?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let sampling = Sampling {
+        let seed = settings.seed;
+        let manner = Manner {
             temperature: settings.temperature.or(self.options.temperature),
-            seed: settings
-                .seed
-                .unwrap_or_else(|| mix(self.options.seed, number)),
+            seed: seed.unwrap_or_else(|| mix(self.options.seed, number)),
+            rate: if paces { request.rate } else { 1.0 },
+            pitch: if self.family.pitches() { pitch } else { 1.0 },
         };
+        let tempo = if paces { 1.0 } else { request.rate };
         let language = request.language.as_deref().or(speaker.language.as_deref());
         let splitter = Splitter::new(language, request.ssml);
         let facts = Facts {
             id: number,
             speaker: speaker.clone(),
-            sampling,
+            manner,
             rate: request.rate,
+            tempo,
             ssml: request.ssml,
             sample_rate: self.family.sample_rate(),
         };
@@ -263,7 +287,7 @@ impl NeuralEngine {
             &speech,
             Want {
                 look_ahead,
-                rate: request.rate,
+                rate: tempo,
             },
         )?;
         let weak = Arc::downgrade(&speech);
@@ -344,12 +368,8 @@ fn warm_up(
         // No voice is there yet: that is for whoever speaks to name.
         return Ok(());
     };
-    let Some(chunk) = family.chunks(WARM_UP)?.into_iter().next() else {
+    let Some(chunk) = family.chunks(WARM_UP)?.chunks.into_iter().next() else {
         return Ok(());
-    };
-    let sampling = Sampling {
-        temperature: None,
-        seed: 0,
     };
     let larger = scheduler.limits().max_batch.min(WARM_UP_BATCH);
     let (mut frames, mut sound) = (Frames::default(), Vec::new());
@@ -357,7 +377,7 @@ fn warm_up(
         let slots: Vec<usize> = (0..size).collect();
         for slot in &slots {
             let start = Instant::now();
-            generator.admit(*slot, &chunk, &speaker.loaded, sampling)?;
+            generator.admit(*slot, &chunk, &speaker.loaded, Manner::default())?;
             scheduler.admitted(start.elapsed());
             decoder.reset(*slot);
         }

@@ -15,7 +15,7 @@ use std::{
 use duplex_synthesis::{AudioHalf, ClauseReader, Error, Piece};
 
 use crate::{
-    family::Sampling,
+    family::Manner,
     schedule::{Id, Moment},
     stretch::Stretch,
 };
@@ -26,8 +26,11 @@ use super::{core::Core, marks::Assembler, script::Word, voices::Speaker};
 pub struct Facts {
     pub id: Id,
     pub speaker: Arc<Speaker>,
-    pub sampling: Sampling,
+    pub manner: Manner,
+    /// Speed of speech.
     pub rate: f64,
+    /// Speed at which the family's sound is to be played: the same, or 1.0 where the family paces.
+    pub tempo: f64,
     pub ssml: bool,
     pub sample_rate: u32,
 }
@@ -68,8 +71,8 @@ impl Speech {
     pub fn new(core: Arc<Core>, facts: Facts, reader: ClauseReader) -> Self {
         let pace = facts.speaker.pace() * facts.rate;
         let maker = Maker {
-            stretch: Stretch::new(facts.sample_rate, facts.rate),
-            assembler: Assembler::new(facts.sample_rate, pace),
+            stretch: Stretch::new(facts.sample_rate, facts.tempo),
+            assembler: Assembler::new(facts.sample_rate, pace, facts.tempo),
             stretched: Vec::new(),
             samples: Vec::new(),
             pieces: Vec::new(),

@@ -11,7 +11,7 @@ use super::{
     config::Config,
 };
 use crate::{
-    family::{self, Chunk, Family, LoadedVoice},
+    family::{self, Chunks, Family, LoadedVoice},
     layers::Precision,
     memory::Size,
     weights::{LoadError, Weights},
@@ -128,8 +128,8 @@ impl Family for Pocket {
         self.host.voice(name, |samples| self.clone_voice(samples))
     }
 
-    fn chunks(&self, text: &str) -> Result<Vec<Chunk>, Error> {
-        Ok(self.host.chunks(text))
+    fn chunks(&self, text: &str) -> Result<Chunks, Error> {
+        Ok(self.host.chunks(text).into())
     }
 
     fn generator(&self, slots: usize) -> Result<Box<dyn family::Generator>, Error> {

@@ -18,7 +18,7 @@ use crate::{
         abi::Backend,
         model::{Model, Wanted},
     },
-    family::{self, Chunk, Family, Frames, LoadedVoice, Sampling, Slot},
+    family::{self, Chunks, Family, Frames, LoadedVoice, Manner, Slot, Timed},
     layers::Precision,
     weights::{LoadError, Weights},
 };
@@ -72,8 +72,8 @@ impl Family for DevicePocket {
         })
     }
 
-    fn chunks(&self, text: &str) -> Result<Vec<Chunk>, Error> {
-        Ok(self.host.chunks(text))
+    fn chunks(&self, text: &str) -> Result<Chunks, Error> {
+        Ok(self.host.chunks(text).into())
     }
 
     fn generator(&self, slots: usize) -> Result<Box<dyn family::Generator>, Error> {
@@ -181,14 +181,14 @@ impl family::Generator for DeviceGenerator {
     fn admit(
         &mut self,
         slot: Slot,
-        chunk: &Chunk,
+        chunk: &family::Chunk,
         voice: &LoadedVoice,
-        sampling: Sampling,
-    ) -> Result<(), Error> {
+        manner: Manner,
+    ) -> Result<Option<Vec<Timed>>, Error> {
         let voice = self.copied(voice)?;
         self.model.admit(slot, &chunk.tokens, voice)?;
-        self.speaking[slot] = Some(Speaking::new(chunk, sampling, self.temperature));
-        Ok(())
+        self.speaking[slot] = Some(Speaking::new(chunk, manner, self.temperature));
+        Ok(None)
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use super::{
     speaking::{Speaking, fade_in},
 };
 use crate::{
-    family::{self, Chunk, Frames, LoadedVoice, Sampling, Slot},
+    family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed},
     layers::Memory,
 };
 use duplex_synthesis::Error;
@@ -68,8 +68,8 @@ impl family::Generator for PocketGenerator {
         slot: Slot,
         chunk: &Chunk,
         voice: &LoadedVoice,
-        sampling: Sampling,
-    ) -> Result<(), Error> {
+        manner: Manner,
+    ) -> Result<Option<Vec<Timed>>, Error> {
         let Some(voice) = voice.downcast_ref::<PocketVoice>() else {
             return Err(Error::Failed("a voice of another family".into()));
         };
@@ -78,8 +78,8 @@ impl family::Generator for PocketGenerator {
         self.backbone.read(&chunk.tokens, &mut place.memory);
         place.latent.clear();
         place.latent.extend_from_slice(self.backbone.first());
-        place.speaking = Some(Speaking::new(chunk, sampling, self.temperature));
-        Ok(())
+        place.speaking = Some(Speaking::new(chunk, manner, self.temperature));
+        Ok(None)
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {

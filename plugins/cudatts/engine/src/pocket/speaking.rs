@@ -5,7 +5,7 @@
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::family::{Chunk, Sampling};
+use crate::family::{Chunk, Manner};
 
 /// On the first frames the model may say that it is at the end before it has begun.
 const FRAMES_BEFORE_END: usize = 6;
@@ -31,15 +31,15 @@ pub struct Speaking {
 
 impl Speaking {
     /// At the first frame; `temperature` is the model's own, for who asks for no other.
-    pub fn new(chunk: &Chunk, sampling: Sampling, temperature: f32) -> Self {
-        let temperature = sampling.temperature.unwrap_or(temperature);
+    pub fn new(chunk: &Chunk, manner: Manner, temperature: f32) -> Self {
+        let temperature = manner.temperature.unwrap_or(temperature);
         Self {
             frame: 0,
             end: None,
             tail: chunk.tail,
             most: chunk.most,
             deviation: temperature.max(0.0).sqrt(),
-            noise: Noise::Seeded(Box::new(ChaCha8Rng::seed_from_u64(sampling.seed))),
+            noise: Noise::Seeded(Box::new(ChaCha8Rng::seed_from_u64(manner.seed))),
         }
     }
 

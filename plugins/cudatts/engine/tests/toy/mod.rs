@@ -3,10 +3,13 @@
 //! Families of models that compute in whole numbers, so that a test can tell every sample.
 //!
 //! [`Toy`] makes a frame in two passes: a coarse code from its tokens and the last frame, then a fine code from the coarse one.
-//! With [`Toy::ahead`] the same frames are computed four at a time and handed out one by one.
+//! With [`Toy::ahead`] the same frames are computed four at a time and handed out one by one. [`paced::Paced`] is not
+//! autoregressive: it knows all of a chunk when that begins.
 
 // Each test uses a part of it.
 #![allow(dead_code)]
+
+pub mod paced;
 
 use std::{
     collections::HashMap,
@@ -19,7 +22,7 @@ use std::{
 };
 
 use duplex_neural::family::{
-    Chunk, Decoder, Family, Frames, Generator, LoadedVoice, Sampling, Slot,
+    Chunk, Chunks, Decoder, Family, Frames, Generator, LoadedVoice, Manner, Slot, Timed,
 };
 use duplex_synthesis::{Error, Splitter, Voice};
 
@@ -86,7 +89,7 @@ impl Toy {
         splitter.push(text);
         let mut samples = Vec::new();
         for clause in splitter.flush() {
-            for chunk in self.chunks(&clause.text).unwrap() {
+            for chunk in self.chunks(&clause.text).unwrap().chunks {
                 let mut state = State::new(&chunk, voice, 0);
                 let mut turn = 0;
                 while let Some(frame) = state.frame() {
@@ -203,7 +206,7 @@ impl Family for Toy {
         Ok(Arc::new(name.to_owned()))
     }
 
-    fn chunks(&self, text: &str) -> Result<Vec<Chunk>, Error> {
+    fn chunks(&self, text: &str) -> Result<Chunks, Error> {
         if sprung(&self.trap, &[Trap::PanicInChunks]).is_some() {
             panic!("expected by this test");
         }
@@ -233,7 +236,7 @@ impl Family for Toy {
             }
         }
         chunks.retain(|chunk| !chunk.tokens.is_empty());
-        Ok(chunks)
+        Ok(chunks.into())
     }
 
     fn generator(&self, slots: usize) -> Result<Box<dyn Generator>, Error> {
@@ -286,20 +289,22 @@ impl Generator for ToyGenerator {
         slot: Slot,
         chunk: &Chunk,
         voice: &LoadedVoice,
-        sampling: Sampling,
-    ) -> Result<(), Error> {
+        manner: Manner,
+    ) -> Result<Option<Vec<Timed>>, Error> {
         match sprung(&self.trap, &[Trap::ErrorInAdmit, Trap::PanicInAdmit]) {
             Some(Trap::ErrorInAdmit) => return Err(Error::Failed("no such token".into())),
             Some(_) => panic!("expected by this test"),
             None => {}
         }
         let voice = voice.downcast_ref::<String>().expect("a voice of ours");
-        let seed = match sampling.temperature {
+        let seed = match manner.temperature {
             Some(0.0) => 0,
-            _ => sampling.seed,
+            _ => manner.seed,
         };
+        // The engine stretches its sound and leaves its voice.
+        assert_eq!((manner.rate, manner.pitch), (1.0, 1.0));
         self.put(slot, Some(State::new(chunk, voice, seed)));
-        Ok(())
+        Ok(None)
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {
