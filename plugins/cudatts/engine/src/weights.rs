@@ -6,13 +6,16 @@
 //! cut while it is read would kill the process.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
     fmt,
     fs::File,
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
+use half::slice::HalfFloatSliceExt;
 use safetensors::{Dtype, tensor::Metadata};
 
 use crate::memory::Size;
@@ -103,13 +106,45 @@ pub enum LoadError {
 /// A file of weights, and who hears how far it has been read.
 pub struct Weights<'w> {
     path: PathBuf,
-    file: File,
+    source: Source<'w>,
     metadata: Metadata,
     /// Where the first tensor begins.
     start: u64,
     /// Bytes of tensors that were read.
     read: Cell<usize>,
     watch: &'w dyn Fn(f64),
+}
+
+/// Where the bytes come from.
+enum Source<'w> {
+    File(File),
+    Memory(&'w [u8]),
+}
+
+impl<'w> Source<'w> {
+    fn len(&self) -> io::Result<u64> {
+        match self {
+            Source::File(file) => Ok(file.metadata()?.len()),
+            Source::Memory(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+
+    fn read(&self, from: u64, count: usize) -> io::Result<Cow<'w, [u8]>> {
+        match self {
+            Source::File(file) => {
+                let mut bytes = vec![0; count];
+                file.read_exact_at(&mut bytes, from)?;
+                Ok(bytes.into())
+            }
+            Source::Memory(bytes) => {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let found = bytes.get(from..from.saturating_add(count));
+                found
+                    .map(Cow::Borrowed)
+                    .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Weights<'_> {
@@ -130,6 +165,19 @@ impl Weights<'static> {
 impl<'w> Weights<'w> {
     /// The same; `watch` hears which share of the file is read, 0.0 to 1.0, ahead of each tensor.
     pub fn watched(path: &Path, watch: &'w dyn Fn(f64)) -> Result<Self, LoadError> {
+        let file = File::open(path).map_err(|error| LoadError::Read {
+            path: path.to_owned(),
+            error,
+        })?;
+        Weights::of(path, Source::File(file), watch)
+    }
+
+    /// What a file holds that was read already; messages call it `path`.
+    pub fn of_bytes(path: &Path, bytes: &'w [u8]) -> Result<Self, LoadError> {
+        Weights::of(path, Source::Memory(bytes), &|_| ())
+    }
+
+    fn of(path: &Path, source: Source<'w>, watch: &'w dyn Fn(f64)) -> Result<Self, LoadError> {
         let at = |error| LoadError::Read {
             path: path.to_owned(),
             error,
@@ -138,14 +186,14 @@ impl<'w> Weights<'w> {
             path: path.to_owned(),
             why,
         };
-        let file = File::open(path).map_err(at)?;
-        let found = file.metadata().map_err(at)?.len();
+        let found = source.len().map_err(at)?;
         if found < 8 {
             return Err(not("it is too short for a header".into()));
         }
-        let mut length = [0; 8];
-        file.read_exact_at(&mut length, 0).map_err(at)?;
-        let length = u64::from_le_bytes(length);
+        let length = source.read(0, 8).map_err(at)?;
+        let length = length
+            .first_chunk()
+            .map_or(0, |length| u64::from_le_bytes(*length));
         if length > MOST_HEADER {
             return Err(not(format!("its header would have {length} bytes")));
         }
@@ -156,10 +204,9 @@ impl<'w> Weights<'w> {
                 needed: 8 + length,
             });
         }
-        let mut header = vec![0; 8 + length as usize];
-        file.read_exact_at(&mut header, 0).map_err(at)?;
+        let header = source.read(8, length as usize).map_err(at)?;
         let metadata: Metadata =
-            serde_json::from_slice(&header[8..]).map_err(|error| not(error.to_string()))?;
+            serde_json::from_slice(&header).map_err(|error| not(error.to_string()))?;
         let needed = 8 + length + metadata.data_len() as u64;
         if found < needed {
             return Err(LoadError::Truncated {
@@ -170,7 +217,7 @@ impl<'w> Weights<'w> {
         }
         Ok(Weights {
             path: path.to_owned(),
-            file,
+            source,
             metadata,
             start: 8 + length,
             read: Cell::new(0),
@@ -224,9 +271,9 @@ impl<'w> Weights<'w> {
         }
         let (from, to) = info.data_offsets;
         self.tell(to - from);
-        let mut bytes = vec![0; to - from];
-        self.file
-            .read_exact_at(&mut bytes, self.start + from as u64)
+        let bytes = self
+            .source
+            .read(self.start + from as u64, to - from)
             .map_err(|error| LoadError::Read {
                 path: self.path.clone(),
                 error,
@@ -239,9 +286,11 @@ impl<'w> Weights<'w> {
                 .iter()
                 .map(|bytes| f32::from_le_bytes(*bytes))
                 .collect()),
+            // Converted as a whole: by the processor, where it can.
             Dtype::F16 => Ok(pairs()
-                .map(|bytes| half::f16::from_le_bytes(*bytes).to_f32())
-                .collect()),
+                .map(|bytes| half::f16::from_le_bytes(*bytes))
+                .collect::<Vec<_>>()
+                .to_f32_vec()),
             Dtype::BF16 => Ok(pairs()
                 .map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32())
                 .collect()),

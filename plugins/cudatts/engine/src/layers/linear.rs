@@ -114,14 +114,21 @@ impl Norm {
 
     /// For rows one behind the other.
     pub fn apply(&self, rows: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; rows.len()];
+        let mut out = Vec::new();
+        self.apply_rows(rows, &mut out);
+        out
+    }
+
+    /// The same into memory that is kept.
+    pub fn apply_rows(&self, rows: &[f32], out: &mut Vec<f32>) {
+        out.clear();
+        out.resize(rows.len(), 0.0);
         norm::layer_norm(
             rows,
             self.weight.len(),
             Some((&self.weight, &self.bias)),
             self.epsilon,
-            &mut out,
+            out,
         );
-        out
     }
 }
