@@ -4,6 +4,7 @@
 
 pub mod arrange;
 pub mod backend;
+pub mod compact;
 mod cost;
 pub mod device;
 pub mod engine;

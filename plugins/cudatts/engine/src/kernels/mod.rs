@@ -5,7 +5,9 @@
 //! A plain build runs the widest instructions that the machine has; nothing depends on `target-cpu`.
 
 pub mod activation;
+pub mod along;
 pub mod attention;
 pub mod norm;
 pub mod product;
 pub mod q8;
+pub mod spectrum;

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The voice at work: slots, and what each is at.
+//!
+//! At its admission a clause gets its phones, their lengths and melody, and its first hop's filters; the rows that layers look
+//! ahead are computed there, too, so that each step computes four hops for each of its slots, whichever they are at. A frame
+//! is all that its sound takes: the filters of five hops, the first of which is the last of the frame before, and the
+//! excitation below them. A step for the decoder, or a device in its place, is the same for all.
+
+use std::sync::Arc;
+
+use duplex_synthesis::Error;
+
+use super::{
+    FRAME_HOPS, FRAME_SAMPLES, HOP, Spectra, Voice,
+    blocks::{Scratch, Text, Work},
+    clause::{Phones, Reader, Timing, lengths},
+    excitation::Excitation,
+    filters::{Filters, POINTS, SIDE, Transforms},
+    phones,
+    tokens::{self, Spoken, Written},
+};
+use crate::family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed};
+
+/// Hops whose filters a frame's sound takes: its own, and the next, which sounds half a hop before its own samples.
+const HOPS: usize = FRAME_HOPS + 1;
+/// Samples of the excitation below them.
+const BELOW: usize = HOPS * HOP + 2 * SIDE;
+/// What a frame is: how many of the hops there are (the last frame of a clause has one less), their cepstra, pulses, noise.
+const WIDTH: usize = 1 + HOPS * Spectra::NUMBERS + 2 * BELOW;
+/// Samples to which the hops of a frame add.
+const RINGING: usize = FRAME_HOPS * HOP - SIDE + POINTS;
+
+/// A clause that is being spoken.
+#[derive(Debug)]
+struct Clause {
+    timing: Timing,
+    reader: Reader,
+    /// For each phone what [`Sound::of_phones`] says.
+    of_phones: Vec<f32>,
+    excitation: Excitation,
+    /// Pulses and noise below the next frame.
+    below: [Vec<f32>; 2],
+    /// Filters of the hop that the next frame begins with.
+    first: Vec<f32>,
+    /// Frames that were made.
+    made: usize,
+}
+
+/// A clause before its first hop: what it says, and when.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub phones: Phones,
+    pub timing: Timing,
+    /// When the written words sound.
+    pub words: Vec<Timed>,
+}
+
+impl Voice {
+    /// What a chunk says, and when, at a rate.
+    pub(super) fn plan(&self, tokens: &[u32], rate: f64, scratch: &mut Scratch) -> Plan {
+        let (written, end) = tokens::decode(tokens);
+        let said = self.phones_of(&written, scratch);
+        let phones = Phones::new(said.iter().map(Vec::as_slice), end);
+        self.time(phones, &written, rate, scratch)
+    }
+
+    /// The phones of each word that is said.
+    fn phones_of(&self, written: &[Written], scratch: &mut Scratch) -> Vec<Vec<phones::Phone>> {
+        let said = || written.iter().flat_map(|word| &word.said);
+        let letters: Vec<&str> = said()
+            .filter_map(|said| match said {
+                Spoken::Letters(letters) => Some(letters.as_str()),
+                Spoken::Phones(_) => None,
+            })
+            .collect();
+        let mut found = self.words.phones(&letters, scratch).into_iter();
+        let mut phones: Vec<_> = said()
+            .map(|said| match said {
+                Spoken::Letters(_) => found.next().unwrap_or_default(),
+                Spoken::Phones(phones) => phones.clone(),
+            })
+            .collect();
+        // "the" is said otherwise before a vowel.
+        let the = |said: &Spoken| matches!(said, Spoken::Letters(letters) if letters == "the");
+        for (place, _) in said().enumerate().filter(|(_, said)| the(said)) {
+            let next = phones.get(place + 1).and_then(|phones| phones.first());
+            if next.is_some_and(|phone| phones::is_vowel(*phone)) {
+                phones[place] = self.the.clone();
+            }
+        }
+        phones
+    }
+
+    /// When the phones of a clause sound; its last pause lasts until the end of a frame.
+    pub(super) fn time(
+        &self,
+        phones: Phones,
+        written: &[Written],
+        rate: f64,
+        scratch: &mut Scratch,
+    ) -> Plan {
+        let prosody = self.prosody.apply(&phones, scratch);
+        let logarithms = prosody.iter().step_by(prosody.len() / phones.phones.len());
+        let mut lengths = lengths(logarithms.copied(), rate);
+        let hops: usize = lengths.iter().sum();
+        if let Some(last) = lengths.last_mut() {
+            *last += hops.next_multiple_of(FRAME_HOPS) - hops;
+        }
+        let timing = Timing::new(&lengths, &prosody);
+        let words = timed(&phones, &timing, written);
+        Plan {
+            phones,
+            timing,
+            words,
+        }
+    }
+}
+
+/// When written words sound, of which each may be said as several.
+fn timed(phones: &Phones, timing: &Timing, written: &[Written]) -> Vec<Timed> {
+    let mut words = Vec::with_capacity(written.len());
+    let mut said = 0;
+    // Behind the pause.
+    let mut phone = 1;
+    for word in written {
+        let last = said + word.said.len();
+        let from = phone;
+        while phones.words[phone].is_some_and(|of| of < last) {
+            phone += 1;
+        }
+        let sample = |phone: usize| (timing.begin(phone) * HOP) as u64;
+        words.push(Timed {
+            bytes: word.bytes.clone(),
+            start: sample(from),
+            samples: sample(phone) - sample(from),
+        });
+        said = last;
+    }
+    words
+}
+
+/// Makes filters and excitation.
+#[derive(Debug)]
+pub struct CompactGenerator {
+    voice: Arc<Voice>,
+    clauses: Vec<Option<Clause>>,
+    /// What the body remembers of each.
+    texts: Vec<Text>,
+    buffers: Buffers,
+}
+
+/// Memory of a step, kept.
+#[derive(Debug, Default)]
+struct Buffers {
+    scratch: Scratch,
+    which: Vec<usize>,
+    features: Vec<f32>,
+    inputs: Vec<f32>,
+    works: Vec<Work>,
+    rows: Vec<f32>,
+    cepstra: Vec<f32>,
+}
+
+impl CompactGenerator {
+    pub(super) fn new(voice: Arc<Voice>, slots: usize) -> Self {
+        Self {
+            voice,
+            clauses: std::iter::repeat_with(|| None).take(slots).collect(),
+            texts: std::iter::repeat_with(Text::default).take(slots).collect(),
+            buffers: Buffers::default(),
+        }
+    }
+
+    pub(super) fn begin(&mut self, slot: Slot, plan: Plan, manner: Manner) -> Vec<Timed> {
+        let voice = self.voice.clone();
+        let Plan {
+            phones,
+            timing,
+            words,
+        } = plan;
+        let hops = timing.hops();
+        // The seed's lower half: noise repeats after 2^32 samples anyway.
+        let mut excitation = Excitation::new(hops * HOP, manner.seed as u32, manner.pitch);
+        // Nothing sounds before the clause; a frame needs what lies behind it, too.
+        let mut below = [vec![0.0; BELOW], vec![0.0; BELOW]];
+        let [pulses, noise] = &mut below;
+        excitation.next(
+            &timing,
+            &mut pulses[SIDE..BELOW - FRAME_SAMPLES],
+            &mut noise[SIDE..BELOW - FRAME_SAMPLES],
+        );
+        let clause = Clause {
+            of_phones: voice.sound.of_phones(&phones, &mut self.buffers.scratch),
+            reader: Reader::default(),
+            timing,
+            excitation,
+            below,
+            first: Vec::new(),
+            made: 0,
+        };
+        self.texts[slot].begin(voice.sound.body(), hops);
+        self.clauses[slot] = Some(clause);
+        self.go_on(&[slot], |_| 1);
+        if let Some(clause) = &mut self.clauses[slot] {
+            clause.first.extend_from_slice(&self.buffers.cepstra);
+        }
+        words
+    }
+
+    /// The filters of the next hops of these slots, up to where `until` says, into `buffers.cepstra`.
+    fn go_on(&mut self, slots: &[Slot], until: impl Fn(&Clause) -> usize) {
+        let sound = &self.voice.sound;
+        let body = sound.body();
+        let Buffers {
+            scratch,
+            which,
+            features,
+            inputs,
+            works,
+            rows,
+            cepstra,
+        } = &mut self.buffers;
+        works.clear();
+        rows.clear();
+        for slot in slots {
+            let Some(clause) = &mut self.clauses[*slot] else {
+                continue;
+            };
+            let until = until(clause).min(clause.timing.hops());
+            let text = &mut self.texts[*slot];
+            which.clear();
+            features.clear();
+            let Clause { timing, reader, .. } = clause;
+            reader.read(timing, body.needs(until, text), which, features);
+            sound.inputs(&clause.of_phones, which, features, inputs);
+            text.give(body, inputs);
+            works.push(Work { text: *slot, until });
+        }
+        body.go_on(&mut self.texts, works, scratch, rows);
+        sound.cepstra(rows, cepstra);
+    }
+}
+
+impl Clause {
+    fn frames(&self) -> usize {
+        self.timing.hops() / FRAME_HOPS
+    }
+
+    fn is_over(&self) -> bool {
+        self.made == self.frames()
+    }
+
+    /// The next frame; answers how many of the cepstra it took.
+    fn frame(&mut self, cepstra: &[f32], out: &mut [f32]) -> usize {
+        let begun = self.made * FRAME_HOPS;
+        let more = (self.timing.hops() - begun - 1).min(FRAME_HOPS);
+        let cepstra = &cepstra[..more * Spectra::NUMBERS];
+        let (count, out) = out.split_at_mut(1);
+        count[0] = (1 + more) as f32;
+        let (filters, out) = out.split_at_mut(HOPS * Spectra::NUMBERS);
+        let (first, next) = filters.split_at_mut(Spectra::NUMBERS);
+        first.copy_from_slice(&self.first);
+        next[..cepstra.len()].copy_from_slice(cepstra);
+        next[cepstra.len()..].fill(0.0);
+        if let Some(last) = next.chunks_exact(Spectra::NUMBERS).next_back() {
+            self.first.copy_from_slice(last);
+        }
+        let [pulses, noise] = &mut self.below;
+        let new = BELOW - FRAME_SAMPLES;
+        self.excitation
+            .next(&self.timing, &mut pulses[new..], &mut noise[new..]);
+        let (first, second) = out.split_at_mut(BELOW);
+        first.copy_from_slice(pulses);
+        second.copy_from_slice(noise);
+        for below in &mut self.below {
+            below.copy_within(FRAME_SAMPLES.., 0);
+        }
+        self.made += 1;
+        cepstra.len()
+    }
+}
+
+impl family::Generator for CompactGenerator {
+    fn admit(
+        &mut self,
+        slot: Slot,
+        chunk: &Chunk,
+        _: &LoadedVoice,
+        manner: Manner,
+    ) -> Result<Option<Vec<Timed>>, Error> {
+        let voice = self.voice.clone();
+        let plan = voice.plan(&chunk.tokens, manner.rate, &mut self.buffers.scratch);
+        Ok(Some(self.begin(slot, plan, manner)))
+    }
+
+    fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {
+        frames.clear(WIDTH);
+        frames.values.resize(slots.len() * WIDTH, 0.0);
+        for slot in slots {
+            let Some(clause) = &self.clauses[*slot] else {
+                return Err(Error::Failed(format!("slot {slot} speaks nothing")));
+            };
+            frames.over.push(clause.is_over());
+        }
+        self.go_on(slots, |clause| (clause.made + 1) * FRAME_HOPS + 1);
+        let mut cepstra = self.buffers.cepstra.as_slice();
+        let outs = frames.values.chunks_exact_mut(WIDTH);
+        for ((slot, out), over) in slots.iter().zip(outs).zip(&frames.over) {
+            if let (Some(clause), false) = (&mut self.clauses[*slot], over) {
+                let taken = clause.frame(cepstra, out);
+                cepstra = &cepstra[taken..];
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, slot: Slot) {
+        self.clauses[slot] = None;
+    }
+}
+
+/// Makes sound.
+#[derive(Debug)]
+pub struct CompactDecoder {
+    filters: Filters,
+    /// For each slot the sound from its next sample on, of the hops so far; nothing before the first frame.
+    sounds: Vec<Option<Vec<f32>>>,
+}
+
+impl CompactDecoder {
+    pub(super) fn new(transforms: Transforms, slots: usize) -> Self {
+        Self {
+            filters: Filters::new(transforms),
+            sounds: vec![None; slots],
+        }
+    }
+
+    /// The sound of a frame for each of these slots, however loud.
+    pub(super) fn sound(&mut self, slots: &[Slot], frames: &[f32], sound: &mut Vec<f32>) {
+        sound.clear();
+        for (slot, frame) in slots.iter().zip(frames.chunks_exact(WIDTH)) {
+            let (count, frame) = (frame[0] as usize, &frame[1..]);
+            let (cepstra, below) = frame.split_at(HOPS * Spectra::NUMBERS);
+            let (pulses, noise) = below.split_at(BELOW);
+            let ringing = &mut self.sounds[*slot];
+            let begun = usize::from(ringing.is_some());
+            let ringing = ringing.get_or_insert_with(|| vec![0.0; RINGING]);
+            // The first hop is one of the frame before, where there is one.
+            for hop in begun..count {
+                let own = hop * HOP..hop * HOP + HOP + 2 * SIDE;
+                let cepstra = &cepstra[hop * Spectra::NUMBERS..][..Spectra::NUMBERS];
+                let points = self.filters.hop(cepstra, &pulses[own.clone()], &noise[own]);
+                // It begins half a hop before its own samples; nothing sounds before the clause.
+                let early = SIDE.saturating_sub(hop * HOP);
+                let to = &mut ringing[hop * HOP + early - SIDE..];
+                for (to, point) in to.iter_mut().zip(&points[early..]) {
+                    *to += point;
+                }
+            }
+            sound.extend_from_slice(&ringing[..FRAME_SAMPLES]);
+            ringing.copy_within(FRAME_SAMPLES.., 0);
+            ringing[RINGING - FRAME_SAMPLES..].fill(0.0);
+        }
+    }
+}
+
+impl family::Decoder for CompactDecoder {
+    fn reset(&mut self, slot: Slot) {
+        self.sounds[slot] = None;
+    }
+
+    fn decode(
+        &mut self,
+        slots: &[Slot],
+        frames: &[f32],
+        sound: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        self.sound(slots, frames, sound);
+        for x in sound {
+            *x = x.clamp(-1.0, 1.0);
+        }
+        Ok(())
+    }
+}
