@@ -7,6 +7,7 @@ use crate::{
     dates, numbers,
     speech::Speech,
     tokens::Token,
+    units,
 };
 
 /// Whether a full stop behind it ends a sentence.
@@ -76,6 +77,8 @@ const TABLE: &[Row] = &[
     ("hwy", "highway", When::Always, Maybe),
     ("pkwy", "parkway", When::Always, Maybe),
     ("apt", "apartment", When::Number, Never),
+    ("rm", "room", When::Number, Never),
+    ("hosp", "hospital", When::Stop, Maybe),
     ("ste", "suite", When::Number, Never),
     ("mt", "mount", When::Name, Never),
     ("ft", "fort", When::Name, Never),
@@ -151,8 +154,6 @@ const TABLE: &[Row] = &[
     ("pls", "please", When::Always, Maybe),
     ("thx", "thanks", When::Always, Maybe),
     ("ok", "okay", When::Always, Maybe),
-    ("tbsp", "tablespoons", When::Always, Maybe),
-    ("tsp", "teaspoons", When::Always, Maybe),
 ];
 
 /// The row for a token, by what stands around it.
@@ -233,16 +234,25 @@ pub(crate) fn stop_ends(at: &At) -> bool {
     if next.item {
         return true;
     }
+    // "10 a.m. EST" goes on.
+    let spelled = next.text.len() > 1 && next.text.bytes().all(|byte| byte.is_ascii_uppercase());
     if let Some(row) = row(at) {
         // "Main St. We" and "at 5 p.m. We": a capital begins a sentence, a number hardly does.
-        return row.3 == Maybe && next.capital();
+        return row.3 == Maybe && next.capital() && !spelled;
     }
     let text = token.text.as_str();
     let initial = text.len() == 1 && token.capital() && text != "I";
     if initial {
-        return !next.capital();
+        let named = [
+            "a", "an", "plan", "vitamin", "grade", "type", "option", "part", "group", "team",
+        ];
+        return next.capital() && at.follows(&named);
     }
-    if dates::is_short(text) {
+    let unit = units::named(text).is_some()
+        && at
+            .before()
+            .is_some_and(|before| numbers::phrase(&before.text).is_some());
+    if dates::is_short(text) || unit {
         return next.capital();
     }
     let dotted = text.contains('.')
@@ -250,7 +260,7 @@ pub(crate) fn stop_ends(at: &At) -> bool {
             .split('.')
             .all(|part| part.len() == 1 && part.bytes().all(|b| b.is_ascii_alphabetic()));
     if dotted {
-        return next.capital() && text.len() > 3;
+        return next.capital() && text.len() > 3 && !spelled;
     }
     true
 }

@@ -66,6 +66,7 @@ const SAID: &[(&str, &str)] = &[
     ("VIN", "vin"),
     ("WAN", "wan"),
     ("WASP", "wasp"),
+    ("WAV", "wave"),
     ("WIFI", "why fie"),
     ("WWI", "world war one"),
     ("WWII", "world war two"),

@@ -2,6 +2,8 @@
 
 //! Numbers: cardinals, ordinals, decimals, fractions, ranges, digits one by one.
 
+use crate::at::At;
+
 const SMALL: [&str; 20] = [
     "zero",
     "one",
@@ -232,6 +234,15 @@ pub(crate) fn fraction(text: &str) -> Option<Phrase> {
     })
 }
 
+/// A fraction, where a whole number stands in front: the second token of 1 1/2.
+pub(crate) fn behind_whole(at: &At) -> Option<String> {
+    let fraction = fraction(at.text())?;
+    let whole = at
+        .before()
+        .filter(|before| is_digits(&before.text) && !before.stop);
+    whole.map(|_| format!("and {}", fraction.words))
+}
+
 /// A number with a sign, a fraction, a whole and a fraction, or a range of them.
 pub(crate) fn phrase(text: &str) -> Option<Phrase> {
     for (sign, name) in [
@@ -253,6 +264,12 @@ pub(crate) fn phrase(text: &str) -> Option<Phrase> {
                 ..bare
             });
         }
+    }
+    if let Some(bare) = text.strip_suffix('+') {
+        return Some(Phrase {
+            words: format!("{} plus", unsigned(bare)?.words),
+            one: false,
+        });
     }
     unsigned(text)
 }

@@ -25,6 +25,31 @@ const RULES: [Rule; 8] = [
     symbols::read,
 ];
 
+/// What has numbers with letters behind them.
+const NUMBERED: [&str; 21] = [
+    "apt",
+    "apartment",
+    "room",
+    "rm",
+    "gate",
+    "unit",
+    "section",
+    "figure",
+    "fig",
+    "suite",
+    "flat",
+    "seat",
+    "row",
+    "block",
+    "highway",
+    "route",
+    "flight",
+    "table",
+    "phase",
+    "exhibit",
+    "appendix",
+];
+
 /// Reads a text. Whatever it is, this answers, in time proportional to its length.
 ///
 /// The dictionary is asked for what is written, and for each word that is said for it.
@@ -109,13 +134,13 @@ fn by_neighbours(at: &At) -> Option<Speech> {
     {
         return Some(said);
     }
-    // 1 1/2
-    if let Some(fraction) = numbers::fraction(text)
-        && at
-            .before()
-            .is_some_and(|before| numbers::is_digits(&before.text) && !before.stop)
-    {
-        return Some(Speech::of(format!("and {}", fraction.words)));
+    if let Some(said) = numbers::behind_whole(at) {
+        return Some(Speech::of(said));
+    }
+    // The 5B of a room is no billion.
+    let name = text.bytes().all(|byte| byte.is_ascii_alphanumeric()) && numbers::begins(text);
+    if name && text.ends_with(|c: char| c.is_ascii_uppercase()) && at.follows(&NUMBERED) {
+        return Some(words::runs(text));
     }
     if text.eq_ignore_ascii_case("a") {
         let named = at.follows(&[
@@ -155,7 +180,11 @@ fn is_loud(at: &At) -> bool {
     let capitals = |token: Option<&Token>| {
         token.map(|token| {
             let letters = token.text.bytes().filter(u8::is_ascii_alphabetic).count();
-            letters > 0 && !token.text.bytes().any(|byte| byte.is_ascii_lowercase())
+            letters > 0
+                && !token
+                    .text
+                    .bytes()
+                    .any(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         })
     };
     let [before, next] = [

@@ -6,6 +6,7 @@ use crate::{
     at::{At, Piece},
     letters, numbers,
     speech::Speech,
+    tokens::Token,
 };
 
 const NAMES: [(char, &str); 37] = [
@@ -84,26 +85,47 @@ pub(crate) fn token(text: &str) -> Option<Speech> {
     }
 }
 
-/// Signs between numbers: 5 - 3, 5 * 3, 6 / 2.
+/// Signs between numbers: 5 - 3, 5 * 3, 6 / 2. A hyphen is a range where the second is greater and nothing is computed.
 pub(crate) fn read(at: &At, pieces: &mut Vec<Piece>) -> usize {
-    let said = match at.text() {
-        "-" => "minus",
-        "*" => "times",
-        "/" => "divided by",
-        "~" => "about",
+    let next = at
+        .next(1)
+        .map(|next| next.text.as_str())
+        .filter(|next| is_operand(next));
+    let last = at.at.checked_sub(1).and_then(|place| at.tokens.get(place));
+    let before =
+        last.filter(|last| last.closed || (at.before().is_some() && is_operand(&last.text)));
+    let said = match (at.text(), before, next) {
+        ("-", Some(before), Some(next)) => {
+            match (before.text.parse::<f64>(), next.parse::<f64>()) {
+                (Ok(before), Ok(next)) if before < next && !is_computed(at) => "to",
+                _ => "minus",
+            }
+        }
+        ("*", Some(_), Some(_)) => "times",
+        ("/", Some(_), Some(_)) => "divided by",
+        ("~", _, Some(_)) => "about",
+        // Otherwise a dash, or nothing.
+        ("-" | "*", ..) => return 1,
         _ => return 0,
     };
-    let behind = at.next(1).is_some_and(|next| is_operand(&next.text));
-    let before = at.before().is_some_and(|before| is_operand(&before.text));
-    if behind && (before || said == "about") {
-        pieces.push(at.piece(0, Speech::of(said)));
-        return 1;
-    }
-    // Otherwise a dash, or nothing.
-    usize::from(matches!(at.text(), "-" | "*"))
+    pieces.push(at.piece(0, Speech::of(said)));
+    1
 }
 
+/// Whether an equals sign or another operator is near.
+fn is_computed(at: &At) -> bool {
+    let sign = |token: &Token| ["=", "+", "*", "/", "×", "÷", "-"].contains(&token.text.as_str());
+    at.next(2).is_some_and(sign)
+        || at
+            .at
+            .checked_sub(2)
+            .and_then(|place| at.tokens.get(place))
+            .is_some_and(sign)
+}
+
+/// A number, or a letter that stands for one.
 fn is_operand(text: &str) -> bool {
     numbers::phrase(text).is_some()
         || (text.len() == 1 && text.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        || (text.contains('^') && text.len() < 8)
 }

@@ -160,6 +160,10 @@ impl Scanner<'_> {
             self.heading |= raw.starts_with('#');
             return;
         }
+        // A box to tick, behind a bullet.
+        if self.item && ["[x]", "[X]"].contains(&raw) {
+            return;
+        }
         if addresses::looks_like_one(raw) {
             return self.address(range);
         }

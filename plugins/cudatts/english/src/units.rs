@@ -50,6 +50,8 @@ const UNITS: &[Unit] = &[
     ("l", "liter", "liters"),
     ("ml", "milliliter", "milliliters"),
     ("mL", "milliliter", "milliliters"),
+    ("tbsp", "tablespoon", "tablespoons"),
+    ("tsp", "teaspoon", "teaspoons"),
     ("gal", "gallon", "gallons"),
     ("s", "second", "seconds"),
     ("sec", "second", "seconds"),
@@ -208,6 +210,11 @@ pub(crate) fn read(at: &At, pieces: &mut Vec<Piece>) -> usize {
     };
     let Some(next) = at.next(1) else {
         return 0;
+    };
+    // 2 1/4 tsp.
+    let phrase = match numbers::behind_whole(at) {
+        Some(words) => numbers::Phrase { words, one: false },
+        None => phrase,
     };
     // Two numbers of feet and inches, "in" only there.
     let inches = next.text == "in" && at.follows(&["ft"]);

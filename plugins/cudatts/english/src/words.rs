@@ -14,7 +14,7 @@ const NO_VOWEL: [&str; 22] = [
 ];
 
 /// Words that are written shorter than they are said.
-const SHORT: [(&str, &str); 22] = [
+const SHORT: [(&str, &str); 23] = [
     ("o'clock", "o'clock"),
     ("'em", "them"),
     ("'cause", "because"),
@@ -34,6 +34,7 @@ const SHORT: [(&str, &str); 22] = [
     ("iPhones", "I phones"),
     ("eBay", "E bay"),
     ("PhD", "P H D"),
+    ("YoY", "year over year"),
     ("LaTeX", "lay teck"),
     ("macOS", "mack O S"),
     ("GStreamer", "G streamer"),
@@ -158,7 +159,7 @@ fn mixed(text: &str, loud: bool) -> Speech {
     let mut before = ' ';
     while let Some(c) = rest.chars().next() {
         let is_part = |of: char| match c {
-            '0'..='9' => of.is_ascii_digit(),
+            '0'..='9' => of.is_ascii_digit() || of == ',',
             _ if c.is_ascii_alphabetic() => of.is_ascii_alphabetic() || of == '\'',
             _ => false,
         };
@@ -168,19 +169,20 @@ fn mixed(text: &str, loud: bool) -> Speech {
             .max(c.len_utf8());
         let (part, behind) = rest.split_at(end);
         let next = behind.chars().next().unwrap_or(' ');
+        let digits: String = part.chars().filter(|c| *c != ',').collect();
         match c {
             '0'..='9' if before == '.' => {
-                speech.words(if part.len() <= 2 && !part.starts_with('0') {
-                    numbers::cardinal(part)
+                speech.words(if digits.len() <= 2 && !digits.starts_with('0') {
+                    numbers::cardinal(&digits)
                 } else {
-                    numbers::digits(part)
+                    numbers::digits(&digits)
                 });
             }
             '0'..='9' if before.is_ascii_alphabetic() || next.is_ascii_alphabetic() => {
-                speech.words(numbers::in_name(part));
+                speech.words(numbers::in_name(&digits));
             }
             '0'..='9' => {
-                speech.words(numbers::cardinal(part));
+                speech.words(numbers::cardinal(&digits));
             }
             'x' if part == "x" && before.is_ascii_digit() && next.is_ascii_digit() => {
                 speech.words("by");
@@ -281,5 +283,5 @@ pub(crate) fn token(text: &str, loud: bool) -> Speech {
         speech.append_phones("z");
         return speech;
     }
-    mixed(text, loud)
+    mixed(text, loud && !text.contains(|c: char| c.is_ascii_digit()))
 }
