@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MPL-2.0
+"""Clauses to learn from: what flite says, cut at its pauses."""
+
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features import Clause, frames_of
+from model import HOP, PHONE
+from sentences import Sentences, words_of_lexicon
+from speech import Spoken, pronounce_all, speak_all, words_of
+
+SEED = 1
+#: Words whose phones nobody learns from.
+HELD_OUT_WORDS = 2_000
+#: Sentences that nobody learns from.
+HELD_OUT_SENTENCES = 200
+
+
+@dataclass
+class Example:
+    """A clause, how many frames each of its phones lasts, and its samples (16 bits)."""
+
+    clause: Clause
+    frames: np.ndarray
+    samples: np.ndarray
+
+
+def aligned(words: list[list[str]], said: list[str]) -> list[int]:
+    """For each phone that was said the word that it belongs to: the cheapest way to make the words' phones into these."""
+    whole = [(phone, number) for number, phones in enumerate(words) for phone in phones]
+    rows = len(whole) + 1
+    cost = np.zeros((rows, len(said) + 1), np.int32)
+    cost[:, 0] = np.arange(rows)
+    cost[0] = np.arange(len(said) + 1)
+    for i, (phone, _) in enumerate(whole, 1):
+        for j, other in enumerate(said, 1):
+            cost[i, j] = min(cost[i - 1, j - 1] + (phone != other), cost[i - 1, j] + 1, cost[i, j - 1] + 1)
+    belongs = [0] * len(said)
+    i, j = len(whole), len(said)
+    while j > 0:
+        if i > 0 and cost[i, j] == cost[i - 1, j - 1] + (whole[i - 1][0] != said[j - 1]):
+            belongs[j - 1] = whole[i - 1][1]
+            i, j = i - 1, j - 1
+        elif i > 0 and cost[i, j] == cost[i - 1, j] + 1:
+            i -= 1
+        else:
+            belongs[j - 1] = whole[min(i, len(whole) - 1)][1]
+            j -= 1
+    return belongs
+
+
+def clauses_of(spoken: Spoken, lexicon: dict[str, list[str]]) -> list[Example]:
+    """Cuts in the middle of each pause. Nothing where there are other pauses than stops, or sounds that nobody knows."""
+    parts = [part for part in re.findall(r"([^,.;?!]+)([,.;?!])", spoken.text)]
+    if any(phone not in PHONE for phone in spoken.phones):
+        return []
+    frames = frames_of(spoken.ends)
+    pauses = [at for at, phone in enumerate(spoken.phones) if phone == "pau"]
+    if len(pauses) != len(parts) + 1 or pauses[0] != 0 or pauses[-1] != len(spoken.phones) - 1:
+        return []
+    found, start = [], 0
+    for number, ((text, stop), left, right) in enumerate(zip(parts, pauses, pauses[1:])):
+        first = number == 0
+        last = number == len(parts) - 1
+        lead = int(frames[left]) if first else int(frames[left]) - int(frames[left]) // 2
+        trail = int(frames[right]) if last else int(frames[right]) // 2
+        said = spoken.phones[left + 1 : right]
+        words = [lexicon.get(word, []) for word in words_of(text)]
+        if not said or not any(words):
+            return []
+        lengths = np.concatenate([[lead], frames[left + 1 : right], [trail]]).astype(np.int64)
+        clause = Clause(["pau", *said, "pau"], [-1, *aligned(words, said), -1], "," if stop == ";" else stop)
+        total = int(lengths.sum())
+        samples = spoken.samples[start * HOP : (start + total) * HOP]
+        samples = np.pad(samples, (0, total * HOP - len(samples)))
+        found.append(Example(clause, lengths, (samples * 32_767).astype(np.int16)))
+        start += total
+    return found
+
+
+def make(folder: Path, sentences: int, words: int, workers: int) -> None:
+    """Writes `words.pickle` (word → phones), `examples.pickle` and `held-out.pickle` (spoken sentences)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    known = words_of_lexicon()
+    supply = Sentences(SEED, known)
+    texts = [next(supply) for _ in range(sentences + HELD_OUT_SENTENCES)]
+    needed = dict.fromkeys(word for text in texts for word in words_of(text))
+    order = list(dict.fromkeys(known))
+    supply.random.shuffle(order)
+    needed.update(dict.fromkeys(order[:words]))
+    lexicon = pronounce_all(list(needed), workers)
+    print(f"{len(lexicon)} words", flush=True)
+    held, taught = texts[:HELD_OUT_SENTENCES], texts[HELD_OUT_SENTENCES:]
+    examples = []
+    for spoken in speak_all(taught, workers):
+        examples.extend(clauses_of(spoken, lexicon))
+    seconds = sum(int(example.frames.sum()) for example in examples) * HOP / 16_000
+    print(f"{len(examples)} clauses of {len(taught)} sentences, {seconds / 60:.0f} minutes", flush=True)
+    for name, value in [("words", lexicon), ("examples", examples), ("held-out", speak_all(held, workers))]:
+        (folder / f"{name}.pickle").write_bytes(pickle.dumps(value))

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MPL-2.0
+"""How well the voice is understood, beside its source: evaluate.py OUT [COUNT]
+
+The held-out sentences as flite said them and as the networks say them (phones by the letters' network, durations by theirs), both
+recognised by pocketsphinx; and where words begin, where flite's phones are given.
+"""
+
+import pickle
+import re
+import subprocess
+import sys
+import tempfile
+import wave
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import data
+import export
+import features
+from model import HOP
+from speech import RATE, words_of
+from train import distance, greedy, numbers_of
+
+
+def recognise(samples: np.ndarray) -> list[str]:
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        with wave.open(file.name, "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(RATE)
+            out.writeframes((np.clip(samples, -1, 1) * 32_767).astype("<i2").tobytes())
+        told = subprocess.run(
+            ["pocketsphinx_continuous", "-infile", file.name, "-logfn", "/dev/null"], capture_output=True, text=True, check=True
+        )
+    return re.findall(r"[a-z']+", told.stdout.lower())
+
+
+@torch.no_grad()
+def speak(networks: dict, text: str) -> np.ndarray:
+    parts = []
+    for words, end in re.findall(r"([^,.;?!]+)([,.;?!])", text):
+        spelled = [numbers_of(word) for word in words_of(words)]
+        phones = [greedy(networks["letters"](torch.from_numpy(letters)[None])[0]) for letters in spelled]
+        parts.append(export.speak(networks, phones, "," if end == ";" else end)[2].numpy())
+    return np.concatenate(parts)
+
+
+@torch.no_grad()
+def marks(networks: dict, examples: list[data.Example]) -> np.ndarray:
+    """How far, in ms, words begin from where flite begins them, clause by clause."""
+    off = []
+    for example in examples:
+        phones, places, ends = features.of_phones(example.clause)
+        lengths = networks["durations"](*(torch.from_numpy(x)[None] for x in (phones, places, ends)))[0].exp().numpy()
+        ours = np.cumsum(np.maximum(np.round(lengths), 1)) - np.maximum(np.round(lengths), 1)
+        theirs = np.cumsum(example.frames) - example.frames
+        begins = [at for at in range(1, len(phones) - 1) if places[at][0] == 1.0]
+        off.extend(abs(ours[at] - theirs[at]) * HOP / RATE * 1_000 for at in begins)
+    return np.array(off)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else data.HELD_OUT_SENTENCES
+    networks = export.load(folder)
+    held = pickle.loads((folder / "held-out.pickle").read_bytes())[:count]
+    with ThreadPoolExecutor(2) as pool:
+        of_source = list(pool.map(lambda spoken: recognise(spoken.samples), held))
+        of_ours = list(pool.map(lambda spoken: recognise(speak(networks, spoken.text)), held))
+    said = [words_of(spoken.text) for spoken in held]
+    total = sum(map(len, said))
+    for name, heard in (("flite", of_source), ("ours", of_ours)):
+        wrong = sum(distance(a, b) for a, b in zip(said, heard))
+        print(f"{name}: {100 * wrong / total:.1f} % of {total} words wrong")
+    lexicon = pickle.loads((folder / "words.pickle").read_bytes())
+    off = marks(networks, [example for spoken in held for example in data.clauses_of(spoken, lexicon)])
+    print(f"words begin {np.median(off):.0f} ms from where flite begins them (median), {np.quantile(off, 0.95):.0f} ms for one in twenty")
+
+
+if __name__ == "__main__":
+    main()
