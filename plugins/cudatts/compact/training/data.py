@@ -3,6 +3,7 @@
 
 import pickle
 import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,10 @@ HELD_OUT_SENTENCES = 200
 
 @dataclass
 class Example:
-    """A clause, how many frames each of its phones lasts, and its samples (16 bits)."""
+    """A clause, its words, how many frames each of its phones lasts, and its samples (16 bits)."""
 
     clause: Clause
+    words: list[str]
     frames: np.ndarray
     samples: np.ndarray
 
@@ -69,21 +71,35 @@ def clauses_of(spoken: Spoken, lexicon: dict[str, list[str]]) -> list[Example]:
         lead = int(frames[left]) if first else int(frames[left]) - int(frames[left]) // 2
         trail = int(frames[right]) if last else int(frames[right]) // 2
         said = spoken.phones[left + 1 : right]
-        words = [lexicon.get(word, []) for word in words_of(text)]
-        if not said or not any(words):
+        words = words_of(text)
+        alone = [lexicon.get(word, []) for word in words]
+        if not said or not any(alone):
             return []
         lengths = np.concatenate([[lead], frames[left + 1 : right], [trail]]).astype(np.int64)
-        clause = Clause(["pau", *said, "pau"], [-1, *aligned(words, said), -1], "," if stop == ";" else stop)
+        clause = Clause(["pau", *said, "pau"], [-1, *aligned(alone, said), -1], "," if stop == ";" else stop)
         total = int(lengths.sum())
         samples = spoken.samples[start * HOP : (start + total) * HOP]
         samples = np.pad(samples, (0, total * HOP - len(samples)))
-        found.append(Example(clause, lengths, (samples * 32_767).astype(np.int16)))
+        found.append(Example(clause, words, lengths, (samples * 32_767).astype(np.int16)))
         start += total
     return found
 
 
+def ways_of(examples: list[Example]) -> dict[str, Counter]:
+    """For each word how often it was said how in sentences."""
+    found = defaultdict(Counter)
+    for example in examples:
+        clause = example.clause
+        for number, word in enumerate(example.words):
+            said = tuple(phone for phone, of in zip(clause.phones, clause.words) if of == number)
+            if said:
+                found[word][said] += 1
+    return dict(found)
+
+
 def make(folder: Path, sentences: int, words: int, workers: int) -> None:
-    """Writes `words.pickle` (word → phones), `examples.pickle` and `held-out.pickle` (spoken sentences)."""
+    """Writes `words.pickle` (word → phones), `ways.pickle` (word → phones in sentences), `examples.pickle` and `held-out.pickle`
+    (spoken sentences)."""
     folder.mkdir(parents=True, exist_ok=True)
     known = words_of_lexicon()
     supply = Sentences(SEED, known)
@@ -100,5 +116,6 @@ def make(folder: Path, sentences: int, words: int, workers: int) -> None:
         examples.extend(clauses_of(spoken, lexicon))
     seconds = sum(int(example.frames.sum()) for example in examples) * HOP / 16_000
     print(f"{len(examples)} clauses of {len(taught)} sentences, {seconds / 60:.0f} minutes", flush=True)
-    for name, value in [("words", lexicon), ("examples", examples), ("held-out", speak_all(held, workers))]:
+    made = {"words": lexicon, "ways": ways_of(examples), "examples": examples, "held-out": speak_all(held, workers)}
+    for name, value in made.items():
         (folder / f"{name}.pickle").write_bytes(pickle.dumps(value))

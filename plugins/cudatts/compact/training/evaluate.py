@@ -20,8 +20,8 @@ import torch
 import data
 import export
 import features
-from model import HOP
-from speech import RATE, words_of
+from model import HOP, RATE
+from speech import words_of
 from train import distance, greedy, numbers_of
 
 
@@ -39,12 +39,13 @@ def recognise(samples: np.ndarray) -> list[str]:
 
 
 @torch.no_grad()
-def speak(networks: dict, text: str) -> np.ndarray:
+def speak(networks: dict, known: dict[str, list[str]], text: str) -> np.ndarray:
     parts = []
     for words, end in re.findall(r"([^,.;?!]+)([,.;?!])", text):
-        spelled = [numbers_of(word) for word in words_of(words)]
-        phones = [greedy(networks["letters"](torch.from_numpy(letters)[None])[0]) for letters in spelled]
-        parts.append(export.speak(networks, phones, "," if end == ";" else end)[2].numpy())
+        phones = [
+            known.get(word) or greedy(networks["letters"](torch.from_numpy(numbers_of(word))[None])[0]) for word in words_of(words)
+        ]
+        parts.append(export.speak(networks, phones, "," if end == ";" else end).samples)
     return np.concatenate(parts)
 
 
@@ -54,9 +55,9 @@ def marks(networks: dict, examples: list[data.Example]) -> np.ndarray:
     off = []
     for example in examples:
         phones, places, ends = features.of_phones(example.clause)
-        lengths = networks["durations"](*(torch.from_numpy(x)[None] for x in (phones, places, ends)))[0].exp().numpy()
-        ours = np.cumsum(np.maximum(np.round(lengths), 1)) - np.maximum(np.round(lengths), 1)
-        theirs = np.cumsum(example.frames) - example.frames
+        found = networks["prosody"](*export.tensors(phones, places, ends))[0, :, 0].numpy()
+        ours = features.lengths_of(found)
+        ours, theirs = (np.cumsum(frames) - frames for frames in (ours, example.frames))
         begins = [at for at in range(1, len(phones) - 1) if places[at][0] == 1.0]
         off.extend(abs(ours[at] - theirs[at]) * HOP / RATE * 1_000 for at in begins)
     return np.array(off)
@@ -67,10 +68,11 @@ def main() -> None:
     folder = Path(sys.argv[1])
     count = int(sys.argv[2]) if len(sys.argv) > 2 else data.HELD_OUT_SENTENCES
     networks = export.load(folder)
+    known = export.lexicon(folder, networks["letters"])
     held = pickle.loads((folder / "held-out.pickle").read_bytes())[:count]
     with ThreadPoolExecutor(2) as pool:
         of_source = list(pool.map(lambda spoken: recognise(spoken.samples), held))
-        of_ours = list(pool.map(lambda spoken: recognise(speak(networks, spoken.text)), held))
+        of_ours = list(pool.map(lambda spoken: recognise(speak(networks, known, spoken.text)), held))
     said = [words_of(spoken.text) for spoken in held]
     total = sum(map(len, said))
     for name, heard in (("flite", of_source), ("ours", of_ours)):

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MPL-2.0
 """Writes the voice as the engine reads it: export.py OUT TO
 
-`model.safetensors` (16-bit numbers), `vectors.safetensors` (what the networks say to a few inputs, in 32 bits, with the rounded weights), `hashes.txt`.
+`model.safetensors` (16-bit numbers), `words.txt` (words that the letters' network gets wrong), `vectors.safetensors` (what each
+step says to a few inputs, in 32 bits, with the rounded weights), `hashes.txt`.
 """
 
 import hashlib
+import pickle
 import sys
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +17,13 @@ import safetensors.torch
 import torch
 
 import features
-from data import aligned
-from model import PHONE, Durations, Letters, Sound
-from train import greedy, numbers_of
+from data import SEED
+from model import PHONE, Letters, Prosody, Sound, filtered
+from train import greedy, numbers_of, split_words
 
-NETWORKS = {"letters": Letters, "durations": Durations, "sound": Sound}
+NETWORKS = {"letters": Letters, "prosody": Prosody, "sound": Sound}
+#: Ways of saying a word in sentences count from so many times on.
+OFTEN = 3
 WORDS = ["hello", "harbour", "extraordinary", "quickly", "a"]
 CLAUSE = (["hello", "my", "friend"], "!")
 
@@ -34,46 +40,95 @@ def load(folder: Path) -> dict[str, torch.nn.Module]:
     return loaded
 
 
+@dataclass
+class Step:
+    """All that happens on the way from phones to samples."""
+
+    clause: features.Clause
+    prosody: np.ndarray
+    frames: np.ndarray
+    of_phones: np.ndarray
+    inputs: np.ndarray
+    cepstra: np.ndarray
+    pulses: np.ndarray
+    noise: np.ndarray
+    samples: np.ndarray
+
+
+def tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
+    return [torch.from_numpy(array)[None] for array in arrays]
+
+
 @torch.no_grad()
-def speak(networks: dict, words: list[list[str]], end: str) -> tuple[features.Clause, np.ndarray, torch.Tensor]:
-    """A clause of these words' phones: what it is, its frames and its samples."""
+def speak(networks: dict, words: list[list[str]], end: str, rate: float = 1.0, pitch: float = 1.0) -> Step:
+    """A clause of these words' phones, between two pauses."""
     said = [phone for phones in words for phone in phones]
-    clause = features.Clause(["pau", *said, "pau"], [-1, *aligned(words, said), -1], end)
-    phones, places, ends = features.of_phones(clause)
-    lengths = networks["durations"](*(torch.from_numpy(x)[None] for x in (phones, places, ends)))[0].exp().numpy()
-    frames = np.maximum(np.round(lengths), 1).astype(np.int64)
-    read = features.of_frames(phones, frames, int(ends[0]))
-    return clause, frames, networks["sound"](*(torch.from_numpy(x)[None] for x in read))[0]
+    belongs = [number for number, phones in enumerate(words) for _ in phones]
+    clause = features.Clause(["pau", *said, "pau"], [-1, *belongs, -1], end)
+    read = tensors(*features.of_phones(clause))
+    prosody = networks["prosody"](*read)[0].numpy()
+    frames = features.lengths_of(prosody[:, 0], rate)
+    sound = networks["sound"]
+    of_phones = sound.phones(*read)[0].numpy()
+    which, places = features.of_frames(frames, prosody[:, 1:])
+    cepstra = sound(*tensors(of_phones[which], places))[0].numpy()
+    inputs = of_phones[which] + sound.place(torch.from_numpy(places)).numpy()
+    pulses, noise = features.excitation(frames, prosody[:, 1:], SEED, pitch)
+    samples = filtered(*tensors(cepstra, pulses, noise))[0].numpy()
+    return Step(clause, prosody, frames, of_phones, inputs, cepstra, pulses, noise, samples)
 
 
 @torch.no_grad()
 def vectors(networks: dict) -> dict[str, torch.Tensor]:
     found = {}
     for word in WORDS:
-        found[f"letters.{word}"] = networks["letters"](torch.from_numpy(numbers_of(word))[None])[0]
+        found[f"letters.{word}"] = networks["letters"](torch.from_numpy(numbers_of(word))[None])[0].numpy()
     words = [greedy(networks["letters"](torch.from_numpy(numbers_of(word))[None])[0]) for word in CLAUSE[0]]
-    clause, frames, samples = speak(networks, words, CLAUSE[1])
-    found["clause.phones"] = torch.tensor([PHONE[phone] for phone in clause.phones], dtype=torch.float32)
-    found["clause.frames"] = torch.from_numpy(frames.astype(np.float32))
-    found["clause.samples"] = samples
-    return found
+    step = speak(networks, words, CLAUSE[1])
+    found["clause.phones"] = np.array([PHONE[phone] for phone in step.clause.phones])
+    for name in ("prosody", "frames", "of_phones", "inputs", "cepstra", "pulses", "noise", "samples"):
+        found[f"clause.{name}"] = getattr(step, name)
+    faster = speak(networks, words, CLAUSE[1], 1.3, 1.2)
+    for name in ("frames", "pulses", "samples"):
+        found[f"faster.{name}"] = getattr(faster, name)
+    return {name: torch.from_numpy(np.ascontiguousarray(value, np.float32)) for name, value in found.items()}
+
+
+@torch.no_grad()
+def lexicon(folder: Path, letters: Letters) -> dict[str, list[str]]:
+    """How words that were learned are said, where `letters` says something else: in sentences where they came often enough
+    (a sentence says `a` otherwise than a list does), or else alone."""
+    found = dict(split_words(folder)[1])
+    ways: dict[str, Counter] = pickle.loads((folder / "ways.pickle").read_bytes())
+    for word, of_word in ways.items():
+        way, count = of_word.most_common(1)[0]
+        if word in found and count >= OFTEN:
+            found[word] = list(way)
+    return {
+        word: phones
+        for word, phones in sorted(found.items())
+        if greedy(letters(torch.from_numpy(numbers_of(word))[None])[0]) != phones
+    }
 
 
 def main() -> None:
     folder, to = Path(sys.argv[1]), Path(sys.argv[2])
     to.mkdir(parents=True, exist_ok=True)
     networks = load(folder)
-    tensors = {
+    numbers = {
         f"{name}.{key}": value.half().contiguous()
         for name, network in networks.items()
         for key, value in network.state_dict().items()
     }
-    safetensors.torch.save_file(tensors, to / "model.safetensors")
-    safetensors.torch.save_file({key: value.contiguous() for key, value in vectors(networks).items()}, to / "vectors.safetensors")
-    digests = [f"{hashlib.sha256((to / name).read_bytes()).hexdigest()}  {name}\n" for name in ("model.safetensors", "vectors.safetensors")]
+    safetensors.torch.save_file(numbers, to / "model.safetensors")
+    safetensors.torch.save_file(vectors(networks), to / "vectors.safetensors")
+    words = lexicon(folder, networks["letters"])
+    (to / "words.txt").write_text("".join(f"{word} {' '.join(phones)}\n" for word, phones in words.items()))
+    names = ("model.safetensors", "words.txt", "vectors.safetensors")
+    digests = [f"{hashlib.sha256((to / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (to / "hashes.txt").write_text("".join(digests))
     size = (to / "model.safetensors").stat().st_size
-    print(f"{sum(value.numel() for value in tensors.values()):,} numbers, {size / 1e6:.1f} MB")
+    print(f"{sum(value.numel() for value in numbers.values()):,} numbers, {size / 1e6:.1f} MB, {len(words):,} words")
 
 
 if __name__ == "__main__":

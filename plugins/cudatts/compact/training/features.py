@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MPL-2.0
-"""What the networks read: phones, words and clauses as numbers. The engine computes the same (parity vectors show it)."""
+"""What the networks read: phones, words and clauses as numbers; and the excitation that their filters are for. The engine
+computes the same (parity vectors show it)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from model import ENDS, HOP, PHONE
+from model import ENDS, HOP, KNOTS, MIDDLE, PHONE, RATE
 
-FRAMES_PER_SECOND = 16_000 / HOP
+FRAMES_PER_SECOND = RATE / HOP
+#: Where in a phone the points of its melody lie.
+KNOTS_AT = (np.arange(KNOTS) + 0.5) / KNOTS
 
 
 @dataclass
@@ -38,11 +41,28 @@ def of_phones(clause: Clause) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return phones, places, np.full(count, ENDS.index(clause.end), np.int64)
 
 
-def of_frames(phones: np.ndarray, frames: np.ndarray, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each frame of a clause, whose phones last so many frames each."""
+def lengths_of(logarithms: np.ndarray, rate: float = 1.0) -> np.ndarray:
+    """Whole frames of phones of these logarithms of frames, one at least each; what is rounded is made good by the next."""
+    frames = np.zeros(len(logarithms), np.int64)
+    owed = 0.0
+    for at, logarithm in enumerate(logarithms.astype(np.float64)):
+        owed += np.exp(logarithm) / rate
+        frames[at] = max(1, int(np.floor(owed + 0.5)))
+        owed -= frames[at]
+    return frames
+
+
+def melody(frames: np.ndarray, knots: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """The logarithm of the fundamental, less MIDDLE, at these places of a clause in samples: straight lines from knot to knot."""
+    begins = np.cumsum(frames) - frames
+    at = (begins[:, None] + frames[:, None] * KNOTS_AT[None]) * HOP
+    return np.interp(samples, at.reshape(-1), knots.astype(np.float64).reshape(-1))
+
+
+def of_frames(frames: np.ndarray, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each frame of a clause, whose phones last so many frames each: the place of its phone in the clause, and what `Sound.place` reads."""
     total = int(frames.sum())
-    numbers = np.repeat(phones, frames)
-    places = np.zeros((total, 4), np.float32)
+    places = np.zeros((total, 5), np.float32)
     at = 0
     for count in frames:
         count = int(count)
@@ -52,7 +72,39 @@ def of_frames(phones: np.ndarray, frames: np.ndarray, end: int) -> tuple[np.ndar
     time = np.arange(total) / FRAMES_PER_SECOND
     places[:, 2] = np.minimum(time, 4.0) / 4
     places[:, 3] = np.minimum(total / FRAMES_PER_SECOND - time, 4.0) / 4
-    return numbers, places, np.full(total, end, np.int64)
+    places[:, 4] = 2 * melody(frames, knots, (np.arange(total) + 0.5) * HOP)
+    return np.repeat(np.arange(len(frames)), frames), places
+
+
+def pulses(fundamental: np.ndarray) -> np.ndarray:
+    """Pulses of a power of 1 at this fundamental, in Hz, sample by sample. One that lies between two samples is shared by them."""
+    phase = np.cumsum(fundamental.astype(np.float64) / RATE)
+    out = np.zeros(len(phase) + 1)
+    turns = np.floor(phase)
+    fell = np.flatnonzero(np.diff(turns, prepend=0.0) > 0)
+    step = fundamental[fell] / RATE
+    late = (phase[fell] - turns[fell]) / step
+    # It fell `late` samples before its sample.
+    height = np.sqrt(1.0 / step)
+    np.add.at(out, fell, height * late)
+    np.add.at(out, fell + 1, height * (1.0 - late))
+    return out[:-1].astype(np.float32)
+
+
+def noise(count: int, seed: int) -> np.ndarray:
+    """White noise of a power of 1: each sample from its number alone (a hash of 32 bits)."""
+    x = np.arange(count, dtype=np.uint32) + np.uint32(seed) * np.uint32(0x9E3779B9)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
+    x = x ^ (x >> np.uint32(16))
+    return ((x.astype(np.float64) / 2**31 - 1.0) * np.sqrt(3.0)).astype(np.float32)
+
+
+def excitation(frames: np.ndarray, knots: np.ndarray, seed: int, pitch: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Pulses and noise of a clause."""
+    total = int(frames.sum()) * HOP
+    hertz = np.exp(melody(frames, knots, np.arange(total) + 0.5) + MIDDLE) * pitch
+    return pulses(hertz), noise(total, seed)
 
 
 def frames_of(ends: np.ndarray) -> np.ndarray:

@@ -1,23 +1,34 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The three networks of the voice, all of the same block, so that one implementation runs them.
+"""The networks of the voice, all of the same block, so that one implementation runs them, and the head that makes sound.
 
 letters → phones     `Letters`: three places for each letter, of which a place is a phone or nothing (CTC)
-phones → durations   `Durations`: the logarithm of each phone's length in frames
-frames → sound       `Sound`: for each frame of 10 ms magnitudes and phases of an inverse STFT
+phones → prosody     `Prosody`: for each phone the logarithm of its length and three points of its melody
+frames → sound       `Sound`: for each frame of 10 ms two minimum-phase filters, given as cepstra: one for the pulses of the
+                     melody, one for noise. Filtered by an inverse STFT and added up, they are the sound.
 
 All look to both sides, over a distance that is bounded: whatever lies further away than `reach` changes nothing, so that a
 text can be spoken in pieces that fit together to the sample.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+RATE = 16_000
+#: Samples of a frame.
 HOP = 160
-WINDOW = 640
+#: Samples of the excitation that a frame filters: its own and half a frame on both sides, by a Hann window.
+WINDOW = 320
+#: Points of the Fourier transform: room for what a filter rings after its window.
+POINTS = 1_024
+#: Numbers of the cepstrum of the pulses' filter and of the noise's.
+VOICED, NOISE = 64, 40
 KERNEL = 7
 #: Places for each letter.
 PLACES = 3
+#: Points of a phone's melody, at 1/6, 3/6 and 5/6 of its length.
+KNOTS = 3
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 #: Of flite's voice; 0 is nothing.
@@ -26,7 +37,9 @@ PHONES = (
 ).split()
 PHONE = {phone: number for number, phone in enumerate(PHONES)}
 #: What a clause ends with.
-ENDS = ["", ",", ".", "?", "!"]
+ENDS = [",", ".", "?", "!"]
+#: Logarithm of a fundamental of 200 Hz: what melodies are relative to.
+MIDDLE = float(np.log(200.0))
 
 
 class Block(nn.Module):
@@ -80,61 +93,78 @@ class Letters(nn.Module):
         return logits.log_softmax(2)
 
 
-class Durations(nn.Module):
-    """How long each phone of a clause lasts."""
+class OfPhones(nn.Module):
+    """What phones, their places in the word and the clause, and the clause's end say together."""
 
-    #: Besides the phone: whether a word begins with it, whether one ends, places in the word from both ends, and from both ends of the clause.
+    #: Whether a word begins with it, whether one ends, places in the word from both ends, and from both ends of the clause.
     FEATURES = 6
+
+    def __init__(self, channels: int, dilations: list[int]):
+        super().__init__()
+        self.phone = nn.Embedding(len(PHONES), channels)
+        self.end = nn.Embedding(len(ENDS), channels)
+        self.place = nn.Linear(self.FEATURES, channels)
+        self.body = Blocks(channels, dilations)
+
+    def forward(self, phones: torch.Tensor, places: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
+        """[batch, phones], [batch, phones, FEATURES], [batch, phones] → [batch, phones, channels]."""
+        mask = (phones > 0).unsqueeze(2).float()
+        return self.body(self.phone(phones) + self.place(places) + self.end(ends), mask)
+
+
+class Prosody(nn.Module):
+    """How long each phone of a clause lasts, and at which pitch."""
 
     def __init__(self, channels: int = 128):
         super().__init__()
-        self.phone = nn.Embedding(len(PHONES), channels)
-        self.end = nn.Embedding(len(ENDS), channels)
-        self.place = nn.Linear(self.FEATURES, channels)
-        self.body = Blocks(channels, [1, 1, 2, 2, 1, 1])
-        self.out = nn.Linear(channels, 1)
+        self.phones = OfPhones(channels, [1, 1, 2, 2, 1, 1])
+        self.out = nn.Linear(channels, 1 + KNOTS)
 
     def forward(self, phones: torch.Tensor, places: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-        """[batch, phones], [batch, phones, FEATURES], [batch, phones] → logarithms of frames [batch, phones]."""
-        mask = (phones > 0).unsqueeze(2).float()
-        x = self.phone(phones) + self.place(places) + self.end(ends)
-        return self.out(self.body(x, mask)).squeeze(2)
+        """As `OfPhones` → [batch, phones, 1 + KNOTS]: the logarithm of its frames, then that of its fundamental, less MIDDLE."""
+        return self.out(self.phones(phones, places, ends))
 
 
 class Sound(nn.Module):
-    """The sound of frames."""
+    """The filters of frames."""
 
-    #: Place in the phone, logarithm of its length, seconds since the clause began and until it ends.
-    FEATURES = 4
+    #: Place in the phone, logarithm of its length, seconds since the clause began and until it ends, the melody.
+    FEATURES = 5
 
     def __init__(self, channels: int = 192):
         super().__init__()
-        self.phone = nn.Embedding(len(PHONES), channels)
-        self.end = nn.Embedding(len(ENDS), channels)
+        self.phones = OfPhones(channels, [1, 1, 1])
         self.place = nn.Linear(self.FEATURES, channels)
-        self.body = Blocks(channels, [1, 2, 4, 1, 2, 4, 1, 2, 1, 1])
-        self.out = nn.Linear(channels, WINDOW + 2)
+        self.body = Blocks(channels, [1, 1, 2, 1, 2, 1, 1])
+        self.out = nn.Linear(channels, VOICED + NOISE)
 
-    def spectrum(self, phones: torch.Tensor, places: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-        """[batch, frames], [batch, frames, FEATURES], [batch, frames] → complex [batch, bins, frames]."""
-        x = self.phone(phones) + self.place(places) + self.end(ends)
-        magnitude, phase = self.out(self.body(x)).transpose(1, 2).chunk(2, 1)
-        magnitude = torch.exp(magnitude.clamp(max=6.0) - 2.0)
-        return torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
-
-    def forward(self, phones: torch.Tensor, places: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-        """Samples, HOP for each frame. Each frame's window begins HOP · 1.5 before its own samples."""
-        return overlap(self.spectrum(phones, places, ends))
+    def forward(self, of_phones: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        """For each frame what `phones` says of its phone [batch, frames, channels], and its place [batch, frames, FEATURES]
+        → cepstra [batch, frames, VOICED + NOISE]."""
+        return self.out(self.body(of_phones + self.place(places)))
 
 
-def overlap(spectrum: torch.Tensor) -> torch.Tensor:
-    """Windows of an inverse Fourier transform, added up and divided by the sum of the squared windows: [batch, frames · HOP]."""
-    frames = spectrum.shape[2]
-    window = torch.hann_window(WINDOW, device=spectrum.device)
-    windows = torch.fft.irfft(spectrum, n=WINDOW, dim=1) * window[None, :, None]
-    length = (frames - 1) * HOP + WINDOW
-    summed = F.fold(windows, (1, length), (1, WINDOW), stride=(1, HOP)).squeeze(1).squeeze(1)
-    squares = F.fold((window**2)[None, :, None].expand(1, -1, frames), (1, length), (1, WINDOW), stride=(1, HOP))
-    summed = summed / squares.squeeze(1).squeeze(1).clamp(min=0.05)
-    before = (WINDOW - HOP) // 2
-    return summed[:, before : before + frames * HOP]
+def responses(cepstra: torch.Tensor) -> torch.Tensor:
+    """Of causal cepstra [..., count]: exp of their Fourier transform, a filter of minimum phase [..., POINTS / 2 + 1]."""
+    count = cepstra.shape[-1]
+    turns = torch.arange(count)[:, None] * torch.arange(POINTS // 2 + 1)[None] % POINTS
+    angle = turns.double() * (2 * np.pi / POINTS)
+    real = (cepstra @ angle.cos().float().to(cepstra.device)).clamp(max=8.0)
+    return torch.polar(real.exp(), -(cepstra @ angle.sin().float().to(cepstra.device)))
+
+
+def filtered(cepstra: torch.Tensor, pulses: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """The sound: cepstra [batch, frames, VOICED + NOISE]; pulses and noise [batch, frames · HOP], of which each frame filters its
+    own samples and half a frame on both sides (nothing lies outside) → [batch, frames · HOP]."""
+    batch, frames, _ = cepstra.shape
+    side = (WINDOW - HOP) // 2
+    window = torch.hann_window(WINDOW, device=cepstra.device)
+
+    def spectra(x: torch.Tensor) -> torch.Tensor:
+        return torch.fft.rfft(F.pad(x, (side, side)).unfold(1, WINDOW, HOP) * window, POINTS)
+
+    both = spectra(pulses) * responses(cepstra[..., :VOICED]) + spectra(noise) * responses(cepstra[..., VOICED:])
+    pieces = torch.fft.irfft(both, POINTS)
+    length = (frames - 1) * HOP + POINTS
+    summed = F.fold(pieces.transpose(1, 2), (1, length), (1, POINTS), stride=(1, HOP)).reshape(batch, length)
+    return summed[:, side : side + frames * HOP]

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MPL-2.0
 """Makes the voice: train.py OUT [--minutes M] [--device cpu|cuda] [--sentences N]
 
-Data (flite's voice slt, sentences by a seed), the three networks, weights, vectors for the engine's tests, and how well each does.
-`--minutes` is the time of training, of which the sound takes most: 150 for what is committed (two processors); a card
-may have a thousand. What is there already is not made again.
+Data (flite's voice slt, sentences by a seed) and the three networks, and how well each does.
+`--minutes` is the time of training: a card may have a thousand. What is there already is not made again.
 """
 
 import argparse
@@ -11,6 +10,7 @@ import json
 import pickle
 import random
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,11 @@ from torch import nn
 
 import data
 import features
-from model import ENDS, HOP, LETTERS, PHONE, PHONES, PLACES, Durations, Letters, Sound
+import pitch
+from model import HOP, LETTERS, PHONE, PHONES, PLACES, Letters, Prosody, Sound, filtered
 
 #: Parts of the time.
-SHARES = {"letters": 0.12, "durations": 0.05, "sound": 0.83}
+SHARES = {"letters": 0.4, "prosody": 0.15, "sound": 0.45}
 
 
 class Schedule:
@@ -57,7 +58,7 @@ def padded(rows: list[np.ndarray]) -> torch.Tensor:
     return nn.utils.rnn.pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True)
 
 
-def held_out(examples: list[data.Example]) -> int:
+def held_out(examples: list) -> int:
     """Clauses that nobody learns from: so many of the first."""
     return min(200, len(examples) // 4)
 
@@ -84,7 +85,8 @@ def distance(a: list[str], b: list[str]) -> int:
     return row[-1]
 
 
-def train_letters(folder: Path, seconds: float, device: str) -> Letters:
+def split_words(folder: Path) -> tuple[list, list]:
+    """Words with their phones: those that nobody learns from, and the others."""
     lexicon = pickle.loads((folder / "words.pickle").read_bytes())
     pairs = [
         (word, phones)
@@ -93,7 +95,11 @@ def train_letters(folder: Path, seconds: float, device: str) -> Letters:
     ]
     random.Random(data.SEED).shuffle(pairs)
     count = min(data.HELD_OUT_WORDS, len(pairs) // 4)
-    held, taught = pairs[:count], pairs[count:]
+    return pairs[:count], pairs[count:]
+
+
+def train_letters(folder: Path, seconds: float, device: str) -> Letters:
+    held, taught = split_words(folder)
     model = Letters().to(device)
     schedule = Schedule(seconds, model.parameters(), 2e-3)
     chance = random.Random(data.SEED)
@@ -116,29 +122,58 @@ def train_letters(folder: Path, seconds: float, device: str) -> Letters:
     return model
 
 
-# ---- durations ----------------------------------------------------------------------------------
+# ---- prosody ------------------------------------------------------------------------------------
 
 
-def train_durations(examples: list[data.Example], seconds: float, device: str) -> Durations:
-    held = examples[: held_out(examples)]
-    read = [features.of_phones(example.clause) for example in examples]
-    target = [np.log(np.maximum(example.frames, 0.5)).astype(np.float32) for example in examples]
-    model = Durations().to(device)
+@dataclass
+class Heard:
+    """What the networks read of a clause, and what they are to say."""
+
+    phones: np.ndarray
+    places: np.ndarray
+    ends: np.ndarray
+    frames: np.ndarray
+    knots: np.ndarray
+    voiced: np.ndarray
+
+
+def heard(example: data.Example) -> Heard:
+    phones, places, ends = features.of_phones(example.clause)
+    found, voiced = pitch.track(example.samples.astype(np.float32) / 32_768)
+    knots, where = pitch.knots_of(found, voiced, example.frames)
+    return Heard(phones, places, ends, example.frames, knots, where)
+
+
+def train_prosody(clauses: list[Heard], seconds: float, device: str) -> Prosody:
+    held = held_out(clauses)
+    model = Prosody().to(device)
     schedule = Schedule(seconds, model.parameters(), 2e-3)
     chance = random.Random(data.SEED)
 
     def batch(numbers: list[int]):
-        phones, places, ends = (padded([read[n][part] for n in numbers]).to(device) for part in range(3))
-        return phones, model(phones, places, ends), padded([target[n] for n in numbers]).to(device)
+        rows = [clauses[n] for n in numbers]
+        phones, places, ends = (padded([getattr(row, name) for row in rows]).to(device) for name in ("phones", "places", "ends"))
+        logarithms = padded([np.log(np.maximum(row.frames, 0.5)).astype(np.float32) for row in rows]).to(device)
+        knots = padded([row.knots for row in rows]).to(device)
+        voiced = padded([row.voiced for row in rows]).to(device)
+        return phones > 0, model(phones, places, ends), logarithms, knots, voiced
 
     for _ in schedule:
-        phones, found, right = batch([chance.randrange(len(held), len(examples)) for _ in range(64)])
-        schedule.learn((found - right).abs()[phones > 0].mean(), "durations")
+        there, found, lengths, knots, voiced = batch([chance.randrange(held, len(clauses)) for _ in range(64)])
+        off = (found[..., 1:] - knots).abs()
+        weight = there[..., None] * (0.1 + 0.9 * voiced.float())
+        loss = (found[..., 0] - lengths).abs()[there].mean() + 3 * (off * weight).sum() / weight.sum()
+        schedule.learn(loss, "prosody")
     model.eval()
     with torch.no_grad():
-        phones, found, right = batch(list(range(len(held))))
-        off = (found.exp() - right.exp()).abs()[phones > 0] * HOP / 16
-    print(f"durations: off by {off.mean():.1f} ms in the mean, by {off.quantile(0.95):.1f} ms for one in twenty", flush=True)
+        there, found, lengths, knots, voiced = batch(list(range(held)))
+        off = (found[..., 0].exp() - lengths.exp()).abs()[there] * HOP / 16
+        pitch_off = (found[..., 1:] - knots).abs()[voiced & there[..., None]] * 12 / np.log(2)
+    print(
+        f"prosody: lengths are off by {off.mean():.1f} ms in the mean, by {off.quantile(0.95):.1f} ms for one in twenty; "
+        f"the melody by {pitch_off.mean():.2f} semitones in the mean",
+        flush=True,
+    )
     return model
 
 
@@ -151,37 +186,39 @@ BATCH = 12
 
 def spectra(x: torch.Tensor, size: int) -> torch.Tensor:
     window = torch.hann_window(size, device=x.device)
-    return torch.stft(x, size, size // 4, size, window, return_complex=True).abs() + 1e-5
+    return torch.stft(x, size, size // 4, size, window, return_complex=True).abs() + 1e-4
 
 
 def sound_loss(found: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     loss = 0.0
-    for size in (256, 512, 1024, 2048):
+    for size in (256, 512, 1024):
         a, b = spectra(found, size), spectra(right, size)
         loss = loss + (a.log() - b.log()).abs().mean() + (a - b).norm() / b.norm()
-    return loss / 4
+    return loss / 3
 
 
-def train_sound(examples: list[data.Example], seconds: float, device: str) -> Sound:
-    read = []
-    for example in examples:
-        phones, _, ends = features.of_phones(example.clause)
-        read.append(features.of_frames(phones, example.frames, int(ends[0])))
+def train_sound(examples: list[data.Example], clauses: list[Heard], seconds: float, device: str) -> Sound:
     model = Sound().to(device)
     schedule = Schedule(seconds, model.parameters(), 2e-3)
     chance = random.Random(data.SEED)
-    long_enough = [n for n, (phones, _, _) in enumerate(read) if n >= held_out(examples) and len(phones) > STRETCH]
+    long_enough = [n for n, row in enumerate(clauses) if n >= held_out(examples) and row.frames.sum() > STRETCH]
     for _ in schedule:
-        parts = ([], [], [])
-        right = []
-        for number in (chance.choice(long_enough) for _ in range(BATCH)):
-            at = chance.randrange(len(read[number][0]) - STRETCH + 1)
-            for list_, values in zip(parts, read[number]):
-                list_.append(values[at : at + STRETCH])
-            samples = examples[number].samples[at * HOP : (at + STRETCH) * HOP]
-            right.append(samples.astype(np.float32) / 32_768)
-        phones, places, ends = (padded(list_).to(device) for list_ in parts)
-        schedule.learn(sound_loss(model(phones, places, ends), padded(right).to(device)), "sound")
+        rows = [(examples[n], clauses[n]) for n in (chance.choice(long_enough) for _ in range(BATCH))]
+        phones, places, ends = (padded([getattr(row, name) for _, row in rows]).to(device) for name in ("phones", "places", "ends"))
+        of_phones = model.phones(phones, places, ends)
+        wide, at, impulses, right = [], [], [], []
+        for number, (example, row) in enumerate(rows):
+            which, places = features.of_frames(row.frames, row.knots)
+            first = chance.randrange(len(which) - STRETCH + 1)
+            wide.append(of_phones[number, torch.from_numpy(which[first : first + STRETCH])])
+            at.append(places[first : first + STRETCH])
+            part = slice(first * HOP, (first + STRETCH) * HOP)
+            impulses.append(features.excitation(row.frames, row.knots, 0)[0][part])
+            right.append(example.samples[part].astype(np.float32) / 32_768)
+        cepstra = model(torch.stack(wide), padded(at).to(device))
+        impulses = padded(impulses).to(device)
+        found = filtered(cepstra, impulses, torch.randn_like(impulses))
+        schedule.learn(sound_loss(found, padded(right).to(device)), "sound")
     return model.eval()
 
 
@@ -204,11 +241,18 @@ def main() -> None:
         return
     examples = pickle.loads((folder / "examples.pickle").read_bytes())
     random.Random(data.SEED).shuffle(examples)
+
+    def clauses() -> list[Heard]:
+        path = folder / "heard.pickle"
+        if not path.exists():
+            path.write_bytes(pickle.dumps([heard(example) for example in examples]))
+        return pickle.loads(path.read_bytes())
+
     seconds = {name: arguments.minutes * 60 * share for name, share in SHARES.items()}
     steps = {
         "letters": lambda: train_letters(folder, seconds["letters"], arguments.device),
-        "durations": lambda: train_durations(examples, seconds["durations"], arguments.device),
-        "sound": lambda: train_sound(examples, seconds["sound"], arguments.device),
+        "prosody": lambda: train_prosody(clauses(), seconds["prosody"], arguments.device),
+        "sound": lambda: train_sound(examples, clauses(), seconds["sound"], arguments.device),
     }
     for name, step in steps.items():
         path = folder / f"{name}.pt"
@@ -216,7 +260,7 @@ def main() -> None:
             continue
         torch.save(step().cpu().state_dict(), path)
     made = {name: (folder / f"{name}.pt").exists() for name in steps}
-    print(json.dumps({"made": made, "phones": len(PHONES), "ends": len(ENDS)}))
+    print(json.dumps({"made": made}))
 
 
 if __name__ == "__main__":
