@@ -270,6 +270,22 @@ listen: setup-test build ## MODEL=english VOICES="alba marius": ten sentences of
 	$(GSTENV) "$(TARGET)/debug/listen" "cudattsynth model=\"$(MODEL)\"" $(VOICES:%=--voice %) --keep out/listen
 	echo 'the recordings are in out/listen'
 
+# The small voice that cudattsynth comes with, from nothing: a voice of the distribution teaches it.
+COMPACT = plugins/cudatts/compact
+# Of training; a card may take a thousand (DEVICE=cuda).
+MINUTES ?= 90
+DEVICE  ?= cpu
+
+.PHONY: voice
+voice: ## makes the small voice anew (PyTorch, flite; two hours): data, training, weights, how well it is understood
+	@.ci/setup voice
+	python="$(TARGET)/voice/venv/bin/python"
+	if ! "$$python" -c 'import safetensors, scipy, torch' 2>/dev/null; then
+	    echo 'installing PyTorch (pip) …'
+	    python3 -m venv "$(TARGET)/voice/venv" && "$$python" -m pip install --quiet -r $(COMPACT)/training/requirements.txt
+	fi
+	"$$python" -B $(COMPACT)/training/voice.py "$(TARGET)/voice/made" --to $(COMPACT)/voice --minutes $(MINUTES) --device $(DEVICE)
+
 bench: setup-test ## the tables of the README, with this machine's facts; they are kept in out/bench.txt
 	@.ci/setup bench
 	mkdir -p out

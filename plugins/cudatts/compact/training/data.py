@@ -5,6 +5,7 @@ import pickle
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -97,20 +98,27 @@ def ways_of(examples: list[Example]) -> dict[str, Counter]:
     return dict(found)
 
 
+def held_out_sentences(known: list[str], taught: list[str]) -> list[str]:
+    """Sentences of patterns, which a recogniser has a chance with; of strings of rare words it understands little, whoever says them."""
+    supply, among = Sentences(SEED + 1, known), set(taught)
+    texts = iter(supply.patterned, None)
+    return list(islice((text for text in texts if text not in among), HELD_OUT_SENTENCES))
+
+
 def make(folder: Path, sentences: int, words: int, workers: int) -> None:
     """Writes `words.pickle` (word → phones), `ways.pickle` (word → phones in sentences), `examples.pickle` and `held-out.pickle`
     (spoken sentences)."""
     folder.mkdir(parents=True, exist_ok=True)
     known = words_of_lexicon()
     supply = Sentences(SEED, known)
-    texts = [next(supply) for _ in range(sentences + HELD_OUT_SENTENCES)]
-    needed = dict.fromkeys(word for text in texts for word in words_of(text))
+    taught = [next(supply) for _ in range(sentences)]
+    held = held_out_sentences(known, taught)
+    needed = dict.fromkeys(word for text in held + taught for word in words_of(text))
     order = list(dict.fromkeys(known))
     supply.random.shuffle(order)
     needed.update(dict.fromkeys(order[:words]))
     lexicon = pronounce_all(list(needed), workers)
     print(f"{len(lexicon)} words", flush=True)
-    held, taught = texts[:HELD_OUT_SENTENCES], texts[HELD_OUT_SENTENCES:]
     examples = []
     for spoken in speak_all(taught, workers):
         examples.extend(clauses_of(spoken, lexicon))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How well the voice is understood, beside its source: evaluate.py OUT [COUNT]
+"""How well the voice is understood, beside its source.
 
 The held-out sentences as flite said them and as the networks say them (phones by the letters' network, durations by theirs), both
 recognised by pocketsphinx; and where words begin, where flite's phones are given.
@@ -8,7 +8,6 @@ recognised by pocketsphinx; and where words begin, where flite's phones are give
 import pickle
 import re
 import subprocess
-import sys
 import tempfile
 import wave
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,9 @@ import torch
 import data
 import export
 import features
+from letters import distance, greedy, numbers_of
 from model import HOP, RATE
 from speech import words_of
-from train import distance, greedy, numbers_of
 
 
 def recognise(samples: np.ndarray) -> list[str]:
@@ -63,10 +62,9 @@ def marks(networks: dict, examples: list[data.Example]) -> np.ndarray:
     return np.array(off)
 
 
-def main() -> None:
+def tell(folder: Path, count: int) -> None:
+    """Of so many of the held-out sentences."""
     torch.set_num_threads(1)
-    folder = Path(sys.argv[1])
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else data.HELD_OUT_SENTENCES
     networks = export.load(folder)
     known = export.lexicon(folder, networks["letters"])
     held = pickle.loads((folder / "held-out.pickle").read_bytes())[:count]
@@ -81,7 +79,3 @@ def main() -> None:
     lexicon = pickle.loads((folder / "words.pickle").read_bytes())
     off = marks(networks, [example for spoken in held for example in data.clauses_of(spoken, lexicon)])
     print(f"words begin {np.median(off):.0f} ms from where flite begins them (median), {np.quantile(off, 0.95):.0f} ms for one in twenty")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Writes the voice as the engine reads it: export.py OUT TO
+"""Writes the voice as the engine reads it.
 
 `model.safetensors` (16-bit numbers), `words.txt` (words that the letters' network gets wrong), `vectors.safetensors` (what each
 step says to a few inputs, in 32 bits, with the rounded weights), `hashes.txt`.
@@ -7,7 +7,6 @@ step says to a few inputs, in 32 bits, with the rounded weights), `hashes.txt`.
 
 import hashlib
 import pickle
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,8 @@ import torch
 
 import features
 from data import SEED
+from letters import greedy, numbers_of, split_words
 from model import PHONE, Letters, Prosody, Sound, filtered
-from train import greedy, numbers_of, split_words
 
 NETWORKS = {"letters": Letters, "prosody": Prosody, "sound": Sound}
 #: Ways of saying a word in sentences count from so many times on.
@@ -95,8 +94,8 @@ def vectors(networks: dict) -> dict[str, torch.Tensor]:
 
 
 @torch.no_grad()
-def lexicon(folder: Path, letters: Letters) -> dict[str, list[str]]:
-    """How words that were learned are said, where `letters` says something else: in sentences where they came often enough
+def lexicon(folder: Path, network: Letters) -> dict[str, list[str]]:
+    """How words that were learned are said, where the network says something else: in sentences where they came often enough
     (a sentence says `a` otherwise than a list does), or else alone."""
     found = dict(split_words(folder)[1])
     ways: dict[str, Counter] = pickle.loads((folder / "ways.pickle").read_bytes())
@@ -107,12 +106,11 @@ def lexicon(folder: Path, letters: Letters) -> dict[str, list[str]]:
     return {
         word: phones
         for word, phones in sorted(found.items())
-        if greedy(letters(torch.from_numpy(numbers_of(word))[None])[0]) != phones
+        if greedy(network(torch.from_numpy(numbers_of(word))[None])[0]) != phones
     }
 
 
-def main() -> None:
-    folder, to = Path(sys.argv[1]), Path(sys.argv[2])
+def write(folder: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     networks = load(folder)
     numbers = {
@@ -129,7 +127,3 @@ def main() -> None:
     (to / "hashes.txt").write_text("".join(digests))
     size = (to / "model.safetensors").stat().st_size
     print(f"{sum(value.numel() for value in numbers.values()):,} numbers, {size / 1e6:.1f} MB, {len(words):,} words")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MPL-2.0
+"""From letters to phones: words of the source voice's lexicon, and what is learned of them."""
+
+import pickle
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import data
+from model import LETTERS, PHONE, PHONES, PLACES, Letters
+from schedule import Schedule, padded
+
+
+def numbers_of(word: str) -> np.ndarray:
+    return np.array([LETTERS.index(letter) + 1 for letter in word if letter in LETTERS], np.int64)
+
+
+def greedy(places: torch.Tensor) -> list[str]:
+    """The phones of the likeliest places: nothing and repetitions left out."""
+    best = places.argmax(-1).tolist()
+    return [PHONES[phone] for at, phone in enumerate(best) if phone and (at == 0 or best[at - 1] != phone)]
+
+
+def distance(a: list[str], b: list[str]) -> int:
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            before, row[j] = row[j], min(before + (x != y), row[j] + 1, row[j - 1] + 1)
+    return row[-1]
+
+
+def split_words(folder: Path) -> tuple[list, list]:
+    """Words with their phones: those that nobody learns from, and the others."""
+    lexicon = pickle.loads((folder / "words.pickle").read_bytes())
+    pairs = [
+        (word, phones)
+        for word, phones in sorted(lexicon.items())
+        if phones and "'" not in word and all(phone in PHONE for phone in phones) and len(phones) <= PLACES * len(word)
+    ]
+    random.Random(data.SEED).shuffle(pairs)
+    count = min(data.HELD_OUT_WORDS, len(pairs) // 4)
+    return pairs[:count], pairs[count:]
+
+
+def train(folder: Path, seconds: float, device: str) -> Letters:
+    held, taught = split_words(folder)
+    model = Letters().to(device)
+    schedule = Schedule(seconds, model.parameters(), 2e-3)
+    chance = random.Random(data.SEED)
+    for _ in schedule:
+        batch = chance.sample(taught, 256)
+        letters = padded([numbers_of(word) for word, _ in batch]).to(device)
+        target = torch.tensor([PHONE[phone] for _, phones in batch for phone in phones], device=device)
+        lengths = torch.tensor([len(word) * PLACES for word, _ in batch])
+        counts = torch.tensor([len(phones) for _, phones in batch])
+        loss = F.ctc_loss(model(letters).transpose(0, 1), target, lengths, counts, zero_infinity=True)
+        schedule.learn(loss, "letters")
+    model.eval()
+    wrong = said = 0
+    with torch.no_grad():
+        for word, phones in held:
+            found = greedy(model(torch.from_numpy(numbers_of(word))[None].to(device))[0])
+            wrong += distance(phones, found)
+            said += len(phones)
+    print(f"letters: {100 * wrong / said:.2f} % of the phones of {len(held)} words that were never seen are wrong", flush=True)
+    return model
