@@ -2,6 +2,7 @@
 """Clauses to learn from: what flite says, cut at its pauses."""
 
 import pickle
+import random
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from features import Clause, frames_of
-from model import HOP, PHONE
+from model import HOP, PHONE, PLACES
 from sentences import Sentences, words_of_lexicon
 from speech import Spoken, pronounce_all, speak_all, words_of
 
@@ -105,8 +106,13 @@ def held_out_sentences(known: list[str], taught: list[str]) -> list[str]:
     return list(islice((text for text in texts if text not in among), HELD_OUT_SENTENCES))
 
 
+def learnable(word: str, phones: list[str]) -> bool:
+    """Whether the network of letters has room for its phones, and knows them all."""
+    return "'" not in word and 0 < len(phones) <= PLACES * len(word) and all(phone in PHONE for phone in phones)
+
+
 def make(folder: Path, sentences: int, words: int, workers: int) -> None:
-    """Writes `words.pickle` (word → phones), `ways.pickle` (word → phones in sentences), `examples.pickle` and `held-out.pickle`
+    """Writes `words.pickle` (word → phones), `held-out-words.pickle`, `ways.pickle` (word → phones in sentences), `examples.pickle` and `held-out.pickle`
     (spoken sentences)."""
     folder.mkdir(parents=True, exist_ok=True)
     known = words_of_lexicon()
@@ -118,12 +124,14 @@ def make(folder: Path, sentences: int, words: int, workers: int) -> None:
     supply.random.shuffle(order)
     needed.update(dict.fromkeys(order[:words]))
     lexicon = pronounce_all(list(needed), workers)
+    learned = {word: phones for word, phones in lexicon.items() if learnable(word, phones)}
+    words_apart = random.Random(SEED).sample(list(learned), min(HELD_OUT_WORDS, len(learned) // 4))
     print(f"{len(lexicon)} words", flush=True)
     examples = []
     for spoken in speak_all(taught, workers):
         examples.extend(clauses_of(spoken, lexicon))
     seconds = sum(int(example.frames.sum()) for example in examples) * HOP / 16_000
     print(f"{len(examples)} clauses of {len(taught)} sentences, {seconds / 60:.0f} minutes", flush=True)
-    made = {"words": lexicon, "ways": ways_of(examples), "examples": examples, "held-out": speak_all(held, workers)}
+    made = {"words": learned, "held-out-words": words_apart, "ways": ways_of(examples), "examples": examples, "held-out": speak_all(held, workers)}
     for name, value in made.items():
         (folder / f"{name}.pickle").write_bytes(pickle.dumps(value))

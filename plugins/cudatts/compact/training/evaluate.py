@@ -5,6 +5,7 @@ The held-out sentences as flite said them and as the networks say them (phones b
 recognised by pocketsphinx; and where words begin, where flite's phones are given.
 """
 
+import json
 import pickle
 import re
 import subprocess
@@ -19,9 +20,9 @@ import torch
 import data
 import export
 import features
-from letters import distance, greedy, numbers_of
+from letters import distance, greedy, numbers_of, split_words
 from model import HOP, RATE
-from speech import words_of
+from speech import Spoken, words_of
 
 
 def recognise(samples: np.ndarray) -> list[str]:
@@ -62,20 +63,41 @@ def marks(networks: dict, examples: list[data.Example]) -> np.ndarray:
     return np.array(off)
 
 
-def tell(folder: Path, count: int) -> None:
-    """Of so many of the held-out sentences."""
+def begins(spoken: Spoken, lexicon: dict[str, list[str]]) -> list[int]:
+    """Where flite begins the words of a sentence, in ms; nothing where it cannot be told which phone is of which word."""
+    found, time = [], 0
+    for example in data.clauses_of(spoken, lexicon):
+        words = example.clause.words
+        starts = time + np.cumsum(example.frames) - example.frames
+        found.extend(int(starts[words.index(number)]) * HOP * 1_000 // RATE for number in range(len(example.words)) if number in words)
+        time += int(example.frames.sum())
+    return found if len(found) == len(words_of(spoken.text)) else []
+
+
+@torch.no_grad()
+def tell(folder: Path, to: Path, count: int) -> None:
+    """Of so many of the held-out sentences; keeps them in `held-out.json`, each with how many words were heard wrong when flite
+    said it and where it began them, and the words that nobody learned from with flite's phones in `held-out-words.txt`."""
     torch.set_num_threads(1)
     networks = export.load(folder)
     known = export.lexicon(folder, networks["letters"])
+    lexicon = pickle.loads((folder / "words.pickle").read_bytes())
     held = pickle.loads((folder / "held-out.pickle").read_bytes())[:count]
     with ThreadPoolExecutor(2) as pool:
         of_source = list(pool.map(lambda spoken: recognise(spoken.samples), held))
         of_ours = list(pool.map(lambda spoken: recognise(speak(networks, known, spoken.text)), held))
     said = [words_of(spoken.text) for spoken in held]
     total = sum(map(len, said))
+    kept = []
+    for spoken, words, source in zip(held, said, of_source):
+        kept.append({"text": spoken.text, "wrong": distance(words, source), "begins": begins(spoken, lexicon)})
+    (to / "held-out.json").write_text("[\n" + ",\n".join(map(json.dumps, kept)) + "\n]\n")
+    words = sorted(split_words(folder)[0])
+    (to / "held-out-words.txt").write_text("".join(f"{word} {' '.join(phones)}\n" for word, phones in words))
     for name, heard in (("flite", of_source), ("ours", of_ours)):
         wrong = sum(distance(a, b) for a, b in zip(said, heard))
         print(f"{name}: {100 * wrong / total:.1f} % of {total} words wrong")
-    lexicon = pickle.loads((folder / "words.pickle").read_bytes())
+    wrong = sum(distance(phones, greedy(networks["letters"](torch.from_numpy(numbers_of(word))[None])[0])) for word, phones in words)
+    print(f"phones: {100 * wrong / sum(len(phones) for _, phones in words):.2f} % of those of {len(words)} held-out words wrong")
     off = marks(networks, [example for spoken in held for example in data.clauses_of(spoken, lexicon)])
     print(f"words begin {np.median(off):.0f} ms from where flite begins them (median), {np.quantile(off, 0.95):.0f} ms for one in twenty")

@@ -36,14 +36,9 @@ def distance(a: list[str], b: list[str]) -> int:
 def split_words(folder: Path) -> tuple[list, list]:
     """Words with their phones: those that nobody learns from, and the others."""
     lexicon = pickle.loads((folder / "words.pickle").read_bytes())
-    pairs = [
-        (word, phones)
-        for word, phones in sorted(lexicon.items())
-        if phones and "'" not in word and all(phone in PHONE for phone in phones) and len(phones) <= PLACES * len(word)
-    ]
-    random.Random(data.SEED).shuffle(pairs)
-    count = min(data.HELD_OUT_WORDS, len(pairs) // 4)
-    return pairs[:count], pairs[count:]
+    held = pickle.loads((folder / "held-out-words.pickle").read_bytes())
+    among = set(held)
+    return [(word, lexicon[word]) for word in held], [(word, phones) for word, phones in lexicon.items() if word not in among]
 
 
 def train(folder: Path, seconds: float, device: str) -> Letters:

@@ -25,18 +25,17 @@ class Spoken:
     ends: np.ndarray
 
 
-def run(*arguments: str) -> str:
+def run(*command: str) -> str:
     try:
-        done = subprocess.run(["flite", "-voice", VOICE, *arguments], capture_output=True, text=True, check=True)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except FileNotFoundError:
-        raise SystemExit("flite is not there: apt-get install flite") from None
-    return done.stdout
+        raise SystemExit(f"{command[0]} is not there: apt-get install flite") from None
 
 
 def speak(text: str) -> Spoken:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.wav"
-        told = run("-psdur", "-t", text, "-o", str(path))
+        told = run("flite", "-voice", VOICE, "-psdur", "-t", text, "-o", str(path))
         with wave.open(str(path)) as file:
             assert (file.getframerate(), file.getnchannels()) == (RATE, 1)
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32_768
@@ -55,11 +54,11 @@ def pronounce_all(words: list[str], workers: int, together: int = 40) -> dict[st
     between; where a word was cut in two, each of them is said alone."""
 
     def said(group: list[str]) -> list[list[str]]:
-        told = run("-psdur", "-t", ". ".join(group) + ".", "-o", "none")
         parts, part = [], []
-        for phone in (pair.rsplit(":", 1)[0] for pair in told.split()):
+        for phone in run("t2p", ". ".join(group) + ".").split():
             if phone != "pau":
-                part.append(phone)
+                # What is stressed ends with a 1.
+                part.append(phone.rstrip("1"))
             elif part:
                 parts.append(part)
                 part = []

@@ -31,13 +31,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=90.0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sentences", type=int, default=6_000)
-    parser.add_argument("--words", type=int, default=60_000)
+    parser.add_argument("--words", type=int, default=150_000)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", choices=["data", *SHARES, "export", "evaluate"], help="one step of it")
     arguments = parser.parse_args()
     torch.manual_seed(data.SEED)
     torch.set_num_threads(arguments.threads)
     folder = arguments.out
+    to = arguments.to or folder / "voice"
 
     def wanted(step: str) -> bool:
         return arguments.only in (None, step)
@@ -67,9 +68,9 @@ def main() -> None:
         if wanted(name) and not path.exists():
             torch.save(make().cpu().state_dict(), path)
     if wanted("export"):
-        export.write(folder, arguments.to or folder / "voice")
+        export.write(folder, to)
     if wanted("evaluate"):
-        evaluate.tell(folder, data.HELD_OUT_SENTENCES)
+        evaluate.tell(folder, to, data.HELD_OUT_SENTENCES)
 
 
 if __name__ == "__main__":
