@@ -203,6 +203,29 @@ fn the_first_clause_comes_before_the_sentence_is_complete() {
 }
 
 #[test]
+fn a_word_with_its_phones_stays_whole() {
+    let phones = "[Dr. No, i.e. Joe](/d aa k t er n ow hh uw ih z jh ow/)";
+    for before in 0..70 {
+        let text = format!("{}{phones}. And so on [1], [see", "word ".repeat(before));
+        let mut random = Random(before as u64 + 1);
+        for ssml in [false, true] {
+            check_any_parts("en", ssml, &text, &mut random);
+            let clauses = split_parts("en", ssml, [text.as_str()]);
+            let whole = clauses.iter().filter(|clause| clause.text.contains(phones));
+            assert_eq!(whole.count(), 1, "{clauses:?}");
+            let most = clauses
+                .iter()
+                .map(|clause| clause.text.chars().count())
+                .max();
+            assert!(most <= Some(MAX_CHARS), "{clauses:?}");
+        }
+    }
+    let unbroken = format!("{}{phones}", "x".repeat(280));
+    let clauses = split("en", &unbroken);
+    assert_eq!(clauses[1].text, phones, "{clauses:?}");
+}
+
+#[test]
 fn a_number_is_not_parted_after_twelve_words() {
     let text = "there are in all of the world as of now about 12 345 678 of them";
     let clauses = split("fr", text);
@@ -354,6 +377,10 @@ fn however_the_text_arrives_its_clauses_are_the_same() {
         "a@b.c",
         "」",
         "*",
+        "[",
+        "](/",
+        "/)",
+        "[ab c](/k iy/)",
     ];
     for round in 0..400 {
         let language = ["en", "de", "fr", "zh", "ru", ""][round % 6];

@@ -16,6 +16,9 @@
 //! fall inside of text without white space. Its sentences are not used: they know neither
 //! abbreviations nor clauses, and need the whole text.
 //!
+//! # Phones
+//! A word with its phones, `[word](/p h o n e s/)`, stays whole. (Engines without phones read it as any other text.)
+//!
 //! # SSML
 //! Tags stay whole and count as no characters. `</s>` and `</p>` end a clause. No cut falls
 //! inside elements other than `speak`, `p`, `s`, `voice`, `lang` and `prosody`, unless one is
@@ -38,6 +41,7 @@
 
 mod abbreviations;
 mod marks;
+mod phones;
 mod scan;
 mod window;
 

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 //! The stretch of text that one decision of the splitter looks at.
 
-use super::MAX_CHARS;
+use std::ops::Range;
+
+use super::{
+    MAX_CHARS,
+    phones::{self, Phones},
+};
 
 /// How far behind a clause's longest end the text may change a decision, in characters.
 pub(super) const LOOKAHEAD: usize = 80;
@@ -62,27 +67,41 @@ impl Window {
         let mut chars = Vec::with_capacity(most.min(text.len()));
         let mut cuts = Vec::with_capacity(most.min(text.len()) + 1);
         let mut beyond = if end { Look::End } else { Look::Unknown };
+        let mut divisible = Vec::with_capacity(most.min(text.len()) + 1);
+        let mut limit = MAX_CHARS;
+        let mut whole = 0..0;
         for (at, c) in text.char_indices() {
             if chars.len() == most {
                 break;
             }
+            if at >= whole.end {
+                match phones::at(&text[at..], end) {
+                    Phones::Incomplete => break,
+                    Phones::Found(len) => {
+                        whole = at..at + len;
+                        limit = limit_before(limit, chars.len(), &text[whole.clone()]);
+                    }
+                    Phones::None => {}
+                }
+            }
             chars.push(c);
             cuts.push(at);
+            divisible.push(!is_inside(&whole, at));
         }
         cuts.push(
             cuts.last()
                 .map_or(0, |at| at + chars[chars.len() - 1].len_utf8()),
         );
+        divisible.push(!is_inside(&whole, cuts[cuts.len() - 1]));
         if chars.len() == most {
             beyond = Look::Char('x');
         }
-        let divisible = vec![true; cuts.len()];
         Self {
             chars,
             cuts,
             divisible,
             beyond,
-            limit: MAX_CHARS,
+            limit,
         }
     }
 
@@ -96,6 +115,7 @@ impl Window {
             beyond: if end { Look::End } else { Look::Unknown },
             limit: MAX_CHARS,
         };
+        let mut whole = 0..0;
         let mut at = 0;
         // True until an opening tag or white space stands behind the last character.
         let mut trailing = true;
@@ -103,6 +123,17 @@ impl Window {
             if window.chars.len() >= most {
                 window.beyond = Look::Char('x');
                 break;
+            }
+            if at >= whole.end {
+                match phones::at(&text[at..], end) {
+                    Phones::Incomplete => break,
+                    Phones::Found(len) => {
+                        whole = at..at + len;
+                        let before = window.chars.len();
+                        window.limit = limit_before(window.limit, before, &text[whole.clone()]);
+                    }
+                    Phones::None => {}
+                }
             }
             match tag_at(&text[at..], end) {
                 Tag::Incomplete => break,
@@ -117,6 +148,9 @@ impl Window {
                     };
                     at += len;
                     window.push(c, at, &stack);
+                    if is_inside(&whole, at) {
+                        window.keep_whole();
+                    }
                     trailing = true;
                 }
                 Tag::Found { name, kind, len } => {
@@ -161,6 +195,13 @@ impl Window {
         self.divisible.push(stack.iter().all(|ok| *ok));
     }
 
+    /// No cut may fall behind what was pushed last.
+    fn keep_whole(&mut self) {
+        if let Some(ok) = self.divisible.last_mut() {
+            *ok = false;
+        }
+    }
+
     fn extend(&mut self, end: usize, stack: &[bool]) {
         if let (Some(cut), Some(ok)) = (self.cuts.last_mut(), self.divisible.last_mut()) {
             *cut = end;
@@ -195,6 +236,17 @@ impl Window {
     pub fn may_cut(&self, place: usize) -> bool {
         self.divisible[place.min(self.divisible.len() - 1)]
     }
+}
+
+/// The longest end of a clause, where this, which is to stay whole, begins at a place and may reach beyond it.
+fn limit_before(limit: usize, place: usize, whole: &str) -> usize {
+    let reaches_beyond = place < limit && place + whole.chars().count() > limit;
+    if reaches_beyond { place } else { limit }
+}
+
+/// Whether a place is neither the beginning nor the end of a range, but in between.
+fn is_inside(range: &Range<usize>, at: usize) -> bool {
+    range.start < at && at < range.end
 }
 
 fn divisible(name: &str) -> bool {
@@ -297,7 +349,7 @@ fn entity_at(text: &str, end: bool) -> Entity {
 }
 
 /// The byte ranges of the tags of a text with markup, in order.
-pub fn tags(text: &str) -> Vec<std::ops::Range<usize>> {
+pub fn tags(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(next) = text[at..].find('<') {
