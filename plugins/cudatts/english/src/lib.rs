@@ -17,6 +17,16 @@
 //! assert_eq!(first.words[2].said, ["five", "dollars"].map(|word| Said::Letters(word.into())));
 //! ```
 //!
+//! # Phones in a text
+//! `[Kyiv](/k iy v/)` is said as these phones, whatever letters stand in the square brackets, and its mark says `Kyiv`. A phone that
+//! the model has not makes the word be said as it is written, with a note in [`Reading::skipped`]. The splitter of streamed text
+//! (`duplex_synthesis::Splitter`) keeps such a place whole where the word has up to 40 characters and its phones up to 80; markup of
+//! subtitles and SSML have no square brackets and leave it alone.
+//!
+//! # What is not decided here
+//! `the` is [`Said::Letters`] always: whoever finds the phones of words sees what the next begins with. A text that ends without a
+//! mark ends with [`End::Stop`], though more of the sentence may come in another text.
+//!
 //! # Threads
 //! None, and no files: everything here is a function of its arguments. Reading takes time in proportion to the text.
 

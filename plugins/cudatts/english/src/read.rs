@@ -54,11 +54,7 @@ const NUMBERED: [&str; 21] = [
 ///
 /// The dictionary is asked for what is written, and for each word that is said for it.
 ///
-/// Phones may stand in the text: `[Kyiv](/k iy v/)` is said as these phones, and marks of words say `Kyiv`. Where the dictionary
-/// knows no such phones, the word is said as it is written, and [`Reading::skipped`] tells. Of a link, `[words](https://…)`, only
-/// the words are said.
-///
-/// `the` is always [`Said::Letters`]: how it is said depends on the phones of the next word, which are not known here.
+/// Of a link, `[words](https://…)`, only the words are said.
 pub fn read(text: &str, dictionary: &Dictionary) -> Reading {
     let (tokens, skipped) = tokens(text, dictionary);
     let mut clauses = Clauses::default();
