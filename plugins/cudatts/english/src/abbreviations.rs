@@ -42,9 +42,9 @@ type Row = (&'static str, &'static str, When, Ends);
 
 const TABLE: &[Row] = &[
     ("mr", "mister", When::Always, Never),
-    ("mrs", "missis", When::Always, Never),
-    ("ms", "miz", When::Name, Never),
-    ("messrs", "messers", When::Always, Never),
+    ("mrs", "m.ih.s.ax.z", When::Always, Never),
+    ("ms", "m.ih.z", When::Name, Never),
+    ("messrs", "m.eh.s.er.z", When::Always, Never),
     ("dr", "drive", When::Behind, Maybe),
     ("dr", "doctor", When::Always, Never),
     ("drs", "doctors", When::Stop, Never),

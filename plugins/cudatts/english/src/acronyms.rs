@@ -2,76 +2,76 @@
 
 //! Words in capitals: those that are said as words, those that are spelled.
 
-use crate::{letters, speech::Speech};
+use crate::speech::Speech;
 
-/// Said in another way than they are written, or as a word though they look like letters.
+/// Said in another way than they are written, or as a word though they look like letters. As [`Speech::of`] reads it.
 const SAID: &[(&str, &str)] = &[
     ("ACORN", "acorn"),
     ("AIDS", "aids"),
-    ("ASCII", "askey"),
+    ("ASCII", "ae.s.k.iy"),
     ("BASIC", "basic"),
-    ("BIOS", "bye oss"),
-    ("CAPTCHA", "captcha"),
-    ("COBOL", "cobol"),
-    ("COVID", "covid"),
-    ("CUDA", "cooda"),
-    ("DARPA", "darpa"),
-    ("DOS", "doss"),
-    ("DRAM", "D ram"),
-    ("EBITDA", "ebitda"),
-    ("FEMA", "feema"),
-    ("FIFA", "feefa"),
-    ("FOMO", "foemo"),
-    ("GIF", "gif"),
-    ("GNU", "gnoo"),
-    ("GUI", "gooey"),
-    ("HIPAA", "hippa"),
-    ("HVAC", "H vac"),
+    ("BIOS", "b.ay.ow.s"),
+    ("CAPTCHA", "k.ae.p.ch.ax"),
+    ("COBOL", "k.ow.b.ao.l"),
+    ("COVID", "k.ow.v.ih.d"),
+    ("CUDA", "k.uw.d.ax"),
+    ("DARPA", "d.aa.r.p.ax"),
+    ("DOS", "d.aa.s"),
+    ("DRAM", "D r.ae.m"),
+    ("EBITDA", "iy.b.ih.t.d.aa"),
+    ("FEMA", "f.iy.m.ax"),
+    ("FIFA", "f.iy.f.ax"),
+    ("FOMO", "f.ow.m.ow"),
+    ("GIF", "g.ih.f"),
+    ("GNU", "g.n.uw"),
+    ("GUI", "g.uw.iy"),
+    ("HIPAA", "hh.ih.p.ax"),
+    ("HVAC", "ey.ch v.ae.k"),
     ("IEEE", "I triple E"),
-    ("IKEA", "eye kea"),
-    ("IMAX", "eye max"),
-    ("JPEG", "jay peg"),
-    ("JPG", "jay peg"),
-    ("JSON", "jason"),
-    ("LAN", "lan"),
+    ("IKEA", "ay.k.iy.ax"),
+    ("IMAX", "ay.m.ae.k.s"),
+    ("JPEG", "jh.ey.p.eh.g"),
+    ("JPG", "jh.ey.p.eh.g"),
+    ("JSON", "jh.ey.s.ax.n"),
+    ("LAN", "l.ae.n"),
     ("LASER", "laser"),
-    ("MERS", "merz"),
-    ("MIDI", "middy"),
+    ("MERS", "m.er.z"),
+    ("MIDI", "m.ih.d.iy"),
     ("NAACP", "N double A C P"),
-    ("NAFTA", "nafta"),
-    ("NASA", "nassa"),
-    ("NASDAQ", "nazdack"),
-    ("NATO", "nato"),
-    ("NORAD", "norad"),
-    ("NVIDIA", "envidia"),
-    ("OPEC", "opeck"),
-    ("OSHA", "osha"),
+    ("NAFTA", "n.ae.f.t.ax"),
+    ("NASA", "n.ae.s.ax"),
+    ("NASDAQ", "n.ae.z.d.ae.k"),
+    ("NATO", "n.ey.t.ow"),
+    ("NORAD", "n.ao.r.ae.d"),
+    ("NVIDIA", "eh.n.v.ih.d.iy.ax"),
+    ("OPEC", "ow.p.eh.k"),
+    ("OSHA", "ow.sh.ax"),
     ("PIN", "pin"),
-    ("POTUS", "potus"),
+    ("POTUS", "p.ow.t.ax.s"),
     ("RADAR", "radar"),
-    ("RAM", "ram"),
+    ("RAM", "r.ae.m"),
     ("REST", "rest"),
-    ("ROM", "rom"),
-    ("SARS", "sarz"),
-    ("SATA", "satta"),
-    ("SCOTUS", "scotus"),
-    ("SCSI", "scuzzy"),
+    ("ROM", "r.aa.m"),
+    ("SARS", "s.aa.r.z"),
+    ("SATA", "s.ey.t.ax"),
+    ("SCOTUS", "s.k.ow.t.ax.s"),
+    ("SCSI", "s.k.ah.z.iy"),
     ("SCUBA", "scuba"),
-    ("SIM", "sim"),
-    ("SONAR", "sonar"),
-    ("SWAT", "swat"),
-    ("UEFA", "you aifa"),
-    ("UNESCO", "unesco"),
-    ("UNICEF", "unisef"),
-    ("VIN", "vin"),
-    ("WAN", "wan"),
-    ("WASP", "wasp"),
+    ("SIM", "s.ih.m"),
+    ("SONAR", "s.ow.n.aa.r"),
+    ("SWAT", "s.w.aa.t"),
+    ("UEFA", "y.uw.ey.f.ax"),
+    ("UNESCO", "y.uw.n.eh.s.k.ow"),
+    ("UNICEF", "y.uw.n.ax.s.eh.f"),
+    ("VIN", "v.ih.n"),
+    ("WAN", "w.ae.n"),
+    ("WASP", "w.aa.s.p"),
     ("WAV", "wave"),
-    ("WIFI", "why fie"),
+    ("WIFI", "w.ay.f.ay"),
     ("WWI", "world war one"),
     ("WWII", "world war two"),
-    ("YAML", "yammel"),
-    ("YOLO", "yolo"),
+    ("YAML", "y.ae.m.ax.l"),
+    ("YOLO", "y.ow.l.ow"),
     ("ZIP", "zip"),
 ];
 
@@ -177,8 +177,8 @@ pub(crate) fn small(word: &str) -> Option<Speech> {
 
 fn several(letters_of: &str, plural: bool) -> Speech {
     let mut speech = spelled(letters_of);
-    if plural && let Some(last) = letters_of.chars().rfind(char::is_ascii_alphabetic) {
-        speech.append_phones(letters::plural(last));
+    if plural {
+        speech.several();
     }
     speech
 }
@@ -203,11 +203,11 @@ pub(crate) fn capitals(word: &str, loud: bool) -> Option<Speech> {
         return Some(Speech::of("triple A"));
     }
     if let Some(said) = said_as(stem) {
-        return Some(Speech::of(if plural {
-            format!("{said}s")
-        } else {
-            said.into()
-        }));
+        let mut speech = Speech::of(said);
+        if plural {
+            speech.several();
+        }
+        return Some(speech);
     }
     let word = pronounceable(stem)
         && !is_spelled(stem)
@@ -218,6 +218,19 @@ pub(crate) fn capitals(word: &str, loud: bool) -> Option<Speech> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn phones_are_those_of_the_model() {
+        let dictionary = crate::Dictionary::default();
+        for (word, said) in SAID {
+            for part in Speech::of(said).0 {
+                if let crate::Said::Phones(phones) = part {
+                    let known = dictionary.phones(phones.iter().map(String::as_str));
+                    assert!(known.is_ok(), "{word}: {known:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_table_is_in_order() {

@@ -43,15 +43,6 @@ pub(crate) fn name(letter: char) -> &'static str {
     NAMES.get(place).unwrap_or(&NAMES[0])
 }
 
-/// What makes several of a letter, as in `GPUs`.
-pub(crate) fn plural(letter: char) -> &'static str {
-    match letter.to_ascii_lowercase() {
-        'f' => "s",
-        'h' | 's' | 'x' => "ax z",
-        _ => "z",
-    }
-}
-
 /// Letters that Unicode does not take apart.
 const APART: &[(char, &str)] = &[
     ('ß', "ss"),
@@ -140,22 +131,22 @@ const GREEK: [(&str, &str); 24] = [
     ("ιΙ", "iota"),
     ("κΚ", "kappa"),
     ("λΛ", "lambda"),
-    ("μΜµ", "mew"),
-    ("νΝ", "new"),
-    ("ξΞ", "ksi"),
+    ("μΜµ", "m.y.uw"),
+    ("νΝ", "n.uw"),
+    ("ξΞ", "z.ay"),
     ("οΟ", "omicron"),
-    ("πΠ", "pie"),
-    ("ρΡ", "row"),
+    ("πΠ", "p.ay"),
+    ("ρΡ", "r.ow"),
     ("σΣς", "sigma"),
     ("τΤ", "tau"),
     ("υΥ", "upsilon"),
-    ("φΦϕ", "fie"),
-    ("χΧ", "kie"),
-    ("ψΨ", "psi"),
+    ("φΦϕ", "f.ay"),
+    ("χΧ", "k.ay"),
+    ("ψΨ", "s.ay"),
     ("ωΩΩ", "omega"),
 ];
 
-/// The name of a Greek letter, written so that it is said rightly.
+/// The name of a Greek letter, as `Speech::of` reads it.
 pub(crate) fn greek(c: char) -> Option<&'static str> {
     if c.is_ascii() {
         return None;

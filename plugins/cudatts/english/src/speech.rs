@@ -10,7 +10,7 @@ pub(crate) struct Speech(pub Vec<Said>);
 
 impl Speech {
     /// Words with spaces between them, as the tables write them: a capital by itself is the name of a letter (`et cetera`, `P M`),
-    /// `a` the article.
+    /// `a` the article, and phones have dots between them (`n.ae.s.ax`).
     pub fn of(words: impl AsRef<str>) -> Self {
         let mut speech = Self::default();
         speech.words(words);
@@ -23,6 +23,7 @@ impl Speech {
             self.0.push(match word.as_bytes() {
                 b"a" => phones(letters::ARTICLE),
                 [letter] => phones(letters::name(*letter as char)),
+                _ if word.contains('.') => phones(&word.replace('.', " ")),
                 _ => Said::Letters(word.to_owned()),
             });
         }
@@ -35,10 +36,19 @@ impl Speech {
         self
     }
 
-    /// Adds a phone or two to the last word, where it has phones.
-    pub fn append_phones(&mut self, more: &str) {
-        if let Some(Said::Phones(last)) = self.0.last_mut() {
-            last.extend(more.split(' ').map(str::to_owned));
+    /// Makes several of the last word, or what belongs to it: `GPUs`, `NATO's`.
+    pub fn several(&mut self) {
+        match self.0.last_mut() {
+            Some(Said::Phones(phones)) => {
+                let more: &[&str] = match phones.last().map(String::as_str) {
+                    Some("f" | "k" | "p" | "t" | "th") => &["s"],
+                    Some("s" | "z" | "sh" | "zh" | "ch" | "jh") => &["ax", "z"],
+                    _ => &["z"],
+                };
+                phones.extend(more.iter().map(|&phone| phone.to_owned()));
+            }
+            Some(Said::Letters(word)) => word.push('s'),
+            None => {}
         }
     }
 
@@ -51,4 +61,32 @@ impl Speech {
 
 fn phones(list: &str) -> Said {
     Said::Phones(list.split(' ').map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_letters_and_phones_are_told_apart_and_become_several() {
+        let letters = |word: &str| Said::Letters(word.to_owned());
+        let mut speech = Speech::of("a P M n.ae.s.ax plan");
+        assert_eq!(
+            speech.0,
+            [
+                phones("ax"),
+                phones("p iy"),
+                phones("eh m"),
+                phones("n ae s ax"),
+                letters("plan")
+            ]
+        );
+        speech.several();
+        assert_eq!(speech.0[4], letters("plans"));
+        for (one, many) in [("G", "jh iy z"), ("F", "eh f s"), ("X", "eh k s ax z")] {
+            let mut speech = Speech::of(one);
+            speech.several();
+            assert_eq!(speech.0, [phones(many)]);
+        }
+    }
 }

@@ -19,15 +19,15 @@ const SHORT: [(&str, &str); 23] = [
     ("'em", "them"),
     ("'cause", "because"),
     ("'til", "till"),
-    ("y'all", "yall"),
-    ("ma'am", "mam"),
+    ("y'all", "y.ao.l"),
+    ("ma'am", "m.ae.m"),
     ("ol'", "old"),
     ("rock'n'roll", "rock and roll"),
     ("'n", "and"),
     ("email", "E mail"),
     ("emails", "E mails"),
-    ("wifi", "why fie"),
-    ("Wi-Fi", "why fie"),
+    ("wifi", "w.ay.f.ay"),
+    ("Wi-Fi", "w.ay.f.ay"),
     ("iOS", "I O S"),
     ("iPhone", "I phone"),
     ("iPad", "I pad"),
@@ -35,8 +35,8 @@ const SHORT: [(&str, &str); 23] = [
     ("eBay", "E bay"),
     ("PhD", "P H D"),
     ("YoY", "year over year"),
-    ("LaTeX", "lay teck"),
-    ("macOS", "mack O S"),
+    ("LaTeX", "l.ey.t.eh.k"),
+    ("macOS", "m.ae.k O S"),
     ("GStreamer", "G streamer"),
 ];
 
@@ -92,9 +92,7 @@ fn word(text: &str, loud: bool) -> Speech {
     }
     if let Some(stem) = text.strip_suffix("'s").filter(|stem| stem.len() == 1) {
         let mut speech = acronyms::spelled(stem);
-        if let Some(letter) = stem.chars().next() {
-            speech.append_phones(crate::letters::plural(letter));
-        }
+        speech.several();
         return speech;
     }
     if let Some(said) = acronyms::small(&small) {
@@ -280,7 +278,7 @@ pub(crate) fn token(text: &str, loud: bool) -> Speech {
         && front.contains('.')
     {
         let mut speech = token(front, loud);
-        speech.append_phones("z");
+        speech.several();
         return speech;
     }
     mixed(text, loud && !text.contains(|c: char| c.is_ascii_digit()))

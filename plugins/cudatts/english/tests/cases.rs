@@ -34,6 +34,9 @@ fn word_said(said: &Said) -> String {
     match said {
         Said::Letters(letters) => letters.clone(),
         Said::Phones(phones) => {
+            for phone in phones {
+                assert!(PHONES.split(' ').any(|known| known == phone), "{phones:?}");
+            }
             let phones = phones.join(" ");
             match NAMES.iter().position(|name| *name == phones) {
                 Some(place) => char::from(b'A' + place as u8).to_string(),
@@ -43,6 +46,9 @@ fn word_said(said: &Said) -> String {
         }
     }
 }
+
+/// Of the model.
+const PHONES: &str = "aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh";
 
 const NAMES: [&str; 26] = [
     "ey",
