@@ -179,10 +179,8 @@ fn row(at: &At) -> Option<&'static Row> {
                 token.stop && named && (!next.is_some_and(Token::capital) || numbered_before(at))
             }
             When::Number => {
-                let number = next.is_some_and(|next| {
-                    numbers::begins(&next.text)
-                        || (next.text != "I" && numbers::roman(&next.text).is_some())
-                });
+                let number =
+                    next.is_some_and(|next| numbers::begins(&next.text) || is_numeral(&next.text));
                 let sure = ["vol", "fig", "figs", "pp", "eq", "sect", "chap"]
                     .contains(&token.text.as_str());
                 number && (token.stop || sure || (token.capital() && token.text.len() > 1))
@@ -194,6 +192,16 @@ fn row(at: &At) -> Option<&'static Row> {
                         .is_some_and(|before| numbers::phrase(&before.text).is_some())
             }
         })
+}
+
+/// Whether a word is a Roman numeral, in capitals or, for pages, small.
+fn is_numeral(text: &str) -> bool {
+    let small = text.bytes().all(|byte| b"ivx".contains(&byte));
+    let numeral = match small {
+        true => numbers::roman(&text.to_ascii_uppercase()),
+        false => numbers::roman(text),
+    };
+    numeral.is_some() && text != "I"
 }
 
 /// Whether a word begins with a capital only because a sentence begins with it.

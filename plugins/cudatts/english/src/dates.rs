@@ -157,7 +157,9 @@ fn month_and_day(at: &At, pieces: &mut Vec<Piece>) -> Option<usize> {
 fn alone(at: &At, pieces: &mut Vec<Piece>) -> Option<usize> {
     let token = at.this();
     let text = token.text.as_str();
-    let said = if let Some(day) = named(&DAYS, text).filter(|day| day.len() != text.len()) {
+    let said = if let Some(said) = named_range(text) {
+        said
+    } else if let Some(day) = named(&DAYS, text).filter(|day| day.len() != text.len()) {
         let date = |token: &Token| numbers::begins(&token.text) || month(&token.text).is_some();
         at.past_comma(1).or(at.next(1)).filter(|next| date(next))?;
         day.to_owned()
@@ -176,6 +178,14 @@ fn alone(at: &At, pieces: &mut Vec<Piece>) -> Option<usize> {
     };
     pieces.push(at.piece(0, Speech::of(said)));
     Some(1)
+}
+
+/// Mon-Fri, Jan-March.
+fn named_range(text: &str) -> Option<String> {
+    let (from, to) = text.split_once('-')?;
+    let days = named(&DAYS, from).zip(named(&DAYS, to));
+    let (from, to) = days.or_else(|| month(from).zip(month(to)))?;
+    Some(format!("{from} to {to}"))
 }
 
 /// 11/27, where it is no fraction.

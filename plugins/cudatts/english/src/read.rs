@@ -133,9 +133,16 @@ fn by_neighbours(at: &At) -> Option<Speech> {
     if let Some(said) = numbers::behind_whole(at) {
         return Some(Speech::of(said));
     }
-    // The 5B of a room is no billion.
+    // The 5B of a room is no billion, and 2x + 1 has no times.
     let name = text.bytes().all(|byte| byte.is_ascii_alphanumeric()) && numbers::begins(text);
-    if name && text.ends_with(|c: char| c.is_ascii_uppercase()) && at.follows(&NUMBERED) {
+    let operator = |token: &Token| {
+        ["+", "-", "=", "*", "^", "→", "≥", "≤", "≠"].contains(&token.text.as_str())
+    };
+    let behind_name =
+        at.follows(&NUMBERED) || (text.ends_with('B') && at.next(1).is_some_and(Token::capital));
+    let in_formula = at.next(1).is_some_and(operator) || at.before().is_some_and(operator);
+    let named = text.ends_with(|c: char| c.is_ascii_uppercase()) && behind_name;
+    if name && (named || (text.ends_with('x') && in_formula)) {
         return Some(words::runs(text));
     }
     if text.eq_ignore_ascii_case("a") {

@@ -70,6 +70,13 @@ const SURE: [&str; 10] = [
 /// Chapter IV, Louis XIV, World War II, the XIX century.
 pub(crate) fn read(at: &At, pieces: &mut Vec<Piece>) -> usize {
     let text = at.text();
+    // p. iv
+    let paged = at.follows(&["p", "pp", "page", "pages"])
+        && text.bytes().all(|byte| b"ivx".contains(&byte));
+    if paged && let Some(value) = numbers::roman(&text.to_ascii_uppercase()) {
+        pieces.push(at.piece(0, Speech::of(numbers::of(value))));
+        return 1;
+    }
     let Some(value) = numbers::roman(text) else {
         return 0;
     };

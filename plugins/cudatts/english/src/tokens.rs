@@ -164,6 +164,13 @@ impl Scanner<'_> {
         if self.item && ["[x]", "[X]"].contains(&raw) {
             return;
         }
+        if let Some((_, sign)) = OPERATORS.iter().find(|(operator, _)| *operator == raw) {
+            return self.push(Token {
+                bytes: range,
+                text: (*sign).to_owned(),
+                ..Token::default()
+            });
+        }
         if addresses::looks_like_one(raw) {
             return self.address(range);
         }
@@ -195,6 +202,8 @@ impl Scanner<'_> {
                 self.opened = true;
                 return;
             }
+            // f() has nothing in its brackets.
+            Found::Close if std::mem::take(&mut self.opened) => return,
             _ => {}
         }
         let Some(last) = self.tokens.last_mut() else {
@@ -319,6 +328,19 @@ impl Scanner<'_> {
 const SIGNS: [&str; 30] = [
     "&", "+", "=", "%", "#", "@", "/", "~", "×", "÷", "<", ">", "≤", "≥", "≠", "≈", "±", "°", "→",
     "-", "–", "−", "*", "$", "€", "£", "∞", "√", "^", "§",
+];
+
+/// Operators of programs, and what they are read as.
+const OPERATORS: [(&str, &str); 9] = [
+    (">=", "≥"),
+    ("<=", "≤"),
+    ("!=", "≠"),
+    ("==", "="),
+    (":=", "="),
+    ("=>", "→"),
+    ("->", "→"),
+    ("&&", "&"),
+    ("||", "or"),
 ];
 
 /// Signs that may be part of a token.
@@ -455,7 +477,7 @@ impl Place<'_> {
                     .bytes()
                     .take_while(|byte| *byte == b'-')
                     .count();
-                let first = self.at == 0;
+                let first = self.at == 0 && run < self.raw.len();
                 return (
                     run,
                     if first {
@@ -471,6 +493,8 @@ impl Place<'_> {
             {
                 Found::Mark(Mark::Comma)
             }
+            // !important
+            '!' if self.at == 0 && next.is_some_and(char::is_alphanumeric) => Found::Quote,
             c if mark_of(c).is_some() => Found::Mark(mark_of(c).unwrap_or_default()),
             c if c.is_ascii() || PARTS.contains(c) => Found::Part,
             c if is_hidden(c) => Found::Part,

@@ -150,7 +150,7 @@ pub(crate) fn named(text: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// What is said for so much of a unit, `km/h` and the like put together.
-fn quantity(text: &str, one: bool, attached: bool) -> Option<String> {
+pub(crate) fn quantity(text: &str, one: bool, attached: bool) -> Option<String> {
     if text.is_empty() || text.len() > 16 {
         return None;
     }

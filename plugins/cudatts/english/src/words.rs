@@ -2,7 +2,7 @@
 
 //! Words, and what is put together of letters, digits and signs.
 
-use crate::{acronyms, numbers, speech::Speech, symbols};
+use crate::{acronyms, numbers, speech::Speech, symbols, units};
 
 /// Most letters of a word; more are several.
 const MOST: usize = 32;
@@ -14,7 +14,7 @@ const NO_VOWEL: [&str; 22] = [
 ];
 
 /// Words that are written shorter than they are said.
-const SHORT: [(&str, &str); 23] = [
+const SHORT: [(&str, &str); 25] = [
     ("o'clock", "o'clock"),
     ("'em", "them"),
     ("'cause", "because"),
@@ -34,6 +34,8 @@ const SHORT: [(&str, &str); 23] = [
     ("iPhones", "I phones"),
     ("eBay", "E bay"),
     ("PhD", "P H D"),
+    ("Ctrl", "control"),
+    ("ctrl", "control"),
     ("YoY", "year over year"),
     ("LaTeX", "l.ey.t.eh.k"),
     ("macOS", "m.ae.k O S"),
@@ -105,7 +107,7 @@ fn word(text: &str, loud: bool) -> Speech {
         && !is_one_letter(&small)
         && !small.contains('\'')
     {
-        return match crate::units::named(bare) {
+        return match units::named(bare) {
             Some((_, many)) => Speech::of(many),
             None => acronyms::spelled(bare),
         };
@@ -216,7 +218,7 @@ fn mixed(text: &str, loud: bool) -> Speech {
                 }
                 speech.words(symbols::name('^').unwrap_or_default());
             }
-            '-' if before.is_ascii_digit() && next.is_ascii_digit() => {
+            '-' if (before.is_ascii_digit() || before == '^') && next.is_ascii_digit() => {
                 speech.words("minus");
             }
             '/' if before.is_ascii_digit() && next.is_ascii_digit() => {
@@ -237,6 +239,11 @@ fn mixed(text: &str, loud: bool) -> Speech {
 fn c_of(text: &str) -> char {
     text.chars().next().unwrap_or('a')
 }
+
+/// Behind a slash, what is counted for each of them: days/week.
+const PER: [&str; 11] = [
+    "week", "day", "month", "year", "hour", "minute", "second", "person", "night", "user", "item",
+];
 
 /// A token of anything: words with hyphens, words with signs.
 pub(crate) fn token(text: &str, loud: bool) -> Speech {
@@ -266,6 +273,27 @@ pub(crate) fn token(text: &str, loud: bool) -> Speech {
     }
     if text == "and/or" {
         return Speech::of("and or");
+    }
+    if text.contains('/')
+        && let Some(said) = units::quantity(text, false, false)
+    {
+        return Speech::of(said);
+    }
+    let parts: Vec<&str> = text.split('/').collect();
+    if parts.len() > 1
+        && !formula
+        && parts
+            .iter()
+            .all(|part| part.contains(|c: char| c.is_ascii_alphabetic()))
+    {
+        let mut speech = Speech::default();
+        for (place, part) in parts.into_iter().enumerate() {
+            if place > 0 {
+                speech.words(if PER.contains(&part) { "per" } else { "slash" });
+            }
+            speech.append(crate::read::written(part, loud));
+        }
+        return speech;
     }
     // U.S.A, e.g. is in a table
     let letters_only = text
