@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::tokens::folded;
+
 /// Phones of words, by the user.
 ///
-/// A line is a word, white space, and its phones, with white space between them: `gif jh ih f`. `#` begins a comment. A word is
-/// what is written between white space, without the punctuation around it, and capitals do not matter: `C++` and `4x4` can be
-/// entries, too. The last entry of a word counts.
+/// A line is a word, white space, and its phones, with white space between them: `gif jh ih f`. `#` behind white space begins
+/// a comment. A word is what is written between white space, without the punctuation around it, and neither capitals nor accents
+/// matter: `C++` and `4x4` can be entries, too. The last entry of a word counts.
 ///
 /// The default has no words and knows the phones of the model `compact`.
 #[derive(Clone, Debug)]
@@ -57,8 +59,10 @@ impl Dictionary {
                 fault,
             };
             let line = line.trim_start_matches('\u{feff}');
-            let entry = line.split('#').next().unwrap_or_default();
-            let mut parts = entry.split_whitespace();
+            // C# is a word.
+            let mut parts = line
+                .split_whitespace()
+                .take_while(|part| !part.starts_with('#'));
             let Some(word) = parts.next() else {
                 continue;
             };
@@ -70,7 +74,13 @@ impl Dictionary {
                     "`{word}` has no phones; write them behind it, as in `gif jh ih f`"
                 )));
             }
-            dictionary.words.insert(key(word), said);
+            let key = key(word);
+            if key.is_empty() {
+                return Err(fault(format!(
+                    "`{word}` is never said, since it has no Latin letter or digit; remove it"
+                )));
+            }
+            dictionary.words.insert(key, said);
         }
         Ok(dictionary)
     }
@@ -102,9 +112,9 @@ impl Dictionary {
     }
 }
 
-/// As words are kept.
+/// As words are kept, and tokens written.
 fn key(word: &str) -> String {
-    word.replace(['’', '‘'], "'").to_lowercase()
+    folded(word).to_lowercase()
 }
 
 #[cfg(test)]
@@ -119,6 +129,11 @@ mod tests {
         let dictionary = Dictionary::parse(text, "words", &FEW).unwrap();
         assert_eq!(dictionary.get("Gif").unwrap(), ["jh", "ih", "f"]);
         assert_eq!(dictionary.get("gifs"), None);
+        let error = Dictionary::parse("C# jh ih#f\n", "words", &FEW).unwrap_err();
+        assert!(error.fault.contains("`ih#f`"));
+        let dictionary = Dictionary::parse("C# g # sharp\nCafé f", "words", &FEW).unwrap();
+        assert_eq!(dictionary.get("c#").unwrap(), ["g"]);
+        assert_eq!(dictionary.get("CAFE"), dictionary.get("café"));
     }
 
     #[test]
@@ -130,6 +145,10 @@ mod tests {
         assert_eq!(
             told("gif jh ih f\nfig f ii g"),
             "words:2: there is no phone `ii`; use f g ih jh"
+        );
+        assert_eq!(
+            told("你好 g"),
+            "words:1: `你好` is never said, since it has no Latin letter or digit; remove it"
         );
         assert_eq!(
             told("# nothing\n\nfig # f ih g"),

@@ -389,7 +389,7 @@ fn lead(text: &str) -> &str {
 }
 
 /// A token in ASCII, but for Greek letters and signs.
-fn folded(text: &str) -> String {
+pub(crate) fn folded(text: &str) -> String {
     let mut into = String::with_capacity(text.len());
     for c in text.chars() {
         match fold(c, &mut into) {
