@@ -5,18 +5,15 @@
 //! A block looks three rows, times its dilation, to both sides, and outside of a text there are zeros. A row is the same to
 //! the bit whichever rows are computed beside it, so that what comes in pieces equals what is computed as a whole.
 
+use super::shape::{EPSILON, KERNEL};
 use crate::{
     kernels::{activation::gelu_tanh, along::along, product::Rows},
     layers::{Linear, Norm, Precision},
     weights::{LoadError, Weights},
 };
 
-/// Rows that a convolution sees.
-const KERNEL: usize = 7;
 /// On each side, where nothing is dilated.
 const SIDE: usize = KERNEL / 2;
-/// As the reference normalizes.
-const EPSILON: f32 = 1e-5;
 
 /// x + back(gelu(wide(norm(along(x))))).
 #[derive(Debug)]

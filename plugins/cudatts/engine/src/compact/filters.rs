@@ -6,17 +6,14 @@ use std::{fmt, sync::Arc};
 
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex32};
 
-use super::{HOP, Spectra};
+use super::{
+    HOP, Spectra,
+    shape::{LOUDEST, POINTS, WINDOW},
+};
 use crate::kernels::spectrum::{exp_complex, sum_of_products};
 
-/// Samples of the excitation that a hop filters: its own and half a hop on both sides.
-pub const WINDOW: usize = 2 * HOP;
 /// Samples on each side.
 pub const SIDE: usize = (WINDOW - HOP) / 2;
-/// Samples of the sound that a hop takes part in: what a filter rings after its window has room.
-pub const POINTS: usize = 1024;
-/// Most that a filter amplifies, as a natural logarithm.
-const LOUDEST: f32 = 8.0;
 
 /// The transforms, shared by all who filter.
 #[derive(Clone)]

@@ -31,6 +31,7 @@ mod model;
 mod networks;
 mod phones;
 mod run;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -56,9 +57,9 @@ struct Spectra;
 
 impl Spectra {
     /// Of the cepstrum of the pulses' filter.
-    const VOICED: usize = 64;
+    const VOICED: usize = shape::VOICED;
     /// Of that of the noise's.
-    const NOISE: usize = 40;
+    const NOISE: usize = shape::NOISE;
     /// Of both.
     const NUMBERS: usize = Self::VOICED + Self::NOISE;
 }

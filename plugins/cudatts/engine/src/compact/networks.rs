@@ -7,6 +7,7 @@ use super::{
     blocks::{Blocks, Scratch},
     clause::{self, HOP_FEATURES, PHONE_FEATURES},
     phones::{PHONES, Phone},
+    shape,
 };
 use crate::{
     kernels::product::Rows,
@@ -175,15 +176,14 @@ pub struct Sound {
 
 impl Sound {
     /// Numbers of an input of the body.
-    pub const CHANNELS: usize = 192;
+    pub const CHANNELS: usize = shape::CHANNELS;
 
     pub fn load(weights: &Weights) -> Result<Self, LoadError> {
         let channels = Self::CHANNELS;
-        let dilations = [1, 1, 2, 1, 2, 1, 1];
         Ok(Self {
             phones: OfPhones::load(weights, "sound.phones", channels, &[1, 1, 1])?,
             place: linear(weights, "sound.place", (HOP_FEATURES, channels))?,
-            body: Blocks::load(weights, "sound.body", channels, &dilations)?,
+            body: Blocks::load(weights, "sound.body", channels, &shape::DILATIONS)?,
             out: linear(weights, "sound.out", (channels, Spectra::NUMBERS))?,
         })
     }

@@ -16,8 +16,9 @@ use super::{
     blocks::{Scratch, Text, Work},
     clause::{Phones, Reader, Timing, lengths},
     excitation::Excitation,
-    filters::{Filters, POINTS, SIDE, Transforms},
+    filters::{Filters, SIDE, Transforms},
     phones,
+    shape::POINTS,
     tokens::{self, Spoken, Written},
 };
 use crate::family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed};

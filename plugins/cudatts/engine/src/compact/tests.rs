@@ -13,9 +13,10 @@ use super::{
     blocks::{Scratch, Text, Work},
     clause::{End, Phones, Reader, Timing, lengths},
     excitation::Excitation,
-    filters::{Filters, POINTS, SIDE},
+    filters::{Filters, SIDE},
     phones::PHONES,
     run::Plan,
+    shape::POINTS,
 };
 use crate::{
     family::{Chunk, Decoder, Family, Frames, Generator, LoadedVoice, Manner, Timed},
