@@ -43,7 +43,7 @@ NEURAL_CUDA_MANIFEST = plugins/cudatts/cuda/Cargo.toml
 NEURAL_CUDA          = --manifest-path $(NEURAL_CUDA_MANIFEST) --target-dir "$(TARGET)"
 # What `make cuda` makes: named by the version of its interface. What ends with .so beside plugins GStreamer would load, too, to
 # see whether it is one, and complain wherever there is no CUDA.
-NEURAL_CUDA_MADE     = $(TARGET)/cuda/libduplex_neural_cuda.so.1
+NEURAL_CUDA_MADE     = $(TARGET)/cuda/libduplex_neural_cuda.so.2
 
 # A sound server, or a card that nobody serves.
 # (root may write to whatever is there; others only where they are in the group audio.)
@@ -329,11 +329,12 @@ gpu-check: cuda ## parity and speed on an NVIDIA card; elsewhere packs out/gpu-c
 	@source "$(TARGET)/cuda/environment"
 	$(CARGO) build --release --example gpu-check --features cuda $(NEURAL_CUDA)
 	rm -rf "$(GPU_CHECK)"
-	mkdir -p "$(GPU_CHECK)/small" "$(GPU_CHECK)/english"
+	mkdir -p "$(GPU_CHECK)/small" "$(GPU_CHECK)/english" "$(GPU_CHECK)/compact"
 	strip -o "$(GPU_CHECK)/gpu-check" "$(TARGET)/release/examples/gpu-check"
 	cp "$(NEURAL_CUDA_MADE)" plugins/cudatts/cuda/examples/gpu-check/run "$(GPU_CHECK)"
 	cp -r plugins/cudatts/engine/tests/parity/small/. "$(GPU_CHECK)/small"
 	cp plugins/cudatts/cuda/examples/gpu-check/english/* "$(GPU_CHECK)/english"
+	cp plugins/cudatts/compact/voice/*.safetensors "$(GPU_CHECK)/compact"
 	tar -C out -czf out/gpu-check.tar.gz gpu-check
 	echo "out/gpu-check.tar.gz ($$(du -h out/gpu-check.tar.gz | cut -f1)): unpack it where a card is and start gpu-check/run"
 	"$(GPU_CHECK)/run" $(if $(MODEL),"$(abspath $(MODEL))")

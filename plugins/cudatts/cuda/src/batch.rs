@@ -188,6 +188,18 @@ impl Batch {
         })
     }
 
+    /// Of slots, sorted, each once, that carry numbers over and have no other memory.
+    pub fn of(place: &Place, slots: &[usize]) -> Result<Self> {
+        let row = |slot: &usize| Row {
+            slot: *slot,
+            position: 0,
+            // None is fresh: such slots begin with zeros.
+            frame: 1,
+        };
+        let rows: Vec<Row> = slots.iter().map(row).collect();
+        Self::new(place, &rows, 1, (1, 1), |_| 0)
+    }
+
     /// Rows of a batch as places of the window.
     pub fn spread(&self, rows: &Tensor) -> Result<Tensor> {
         match self.reading {

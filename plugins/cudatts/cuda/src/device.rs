@@ -98,7 +98,7 @@ pub fn has_room(device: &Device, bytes: u128) -> Result<(), Failure> {
     let refused = |what: String| Failure {
         status: Status::OUT_OF_MEMORY,
         sentence: format!(
-            "the slots would take {} MiB, and {what}: fewer slots, fewer positions, or bf16 need less",
+            "the slots would take {} MiB, and {what}: fewer slots need less, and so do fewer positions or bf16 where a model has them",
             mebibytes(bytes)
         ),
     };

@@ -76,7 +76,7 @@ impl From<candle_core::Error> for Failure {
         };
         let sentence = match status {
             Status::OUT_OF_MEMORY => format!(
-                "the device has no memory left ({text}): fewer slots, fewer positions, or bf16 need less"
+                "the device has no memory left ({text}): fewer slots need less, and so do fewer positions or bf16 where a model has them"
             ),
             Status::DEVICE_LOST => format!("the device is lost: {text}"),
             _ => text,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! Pocket TTS on an NVIDIA card: the half of [`duplex_neural`] that links CUDA, as a library that is loaded at run time.
+//! Neural voices on an NVIDIA card: the half of [`duplex_neural`] that links CUDA, as a library that is loaded at run time. It has
+//! Pocket TTS ([`Model`]) and the small voice's sound ([`Renderer`]).
 //!
 //! It exports [`duplex_neural_backend`], a table of C functions; [`duplex_neural::backend::abi`] says what they do. Without the
 //! feature `cuda` the same model runs on the CPU, operation for operation, which is how it is compared with the reference where
@@ -16,7 +17,7 @@
 //! lets the model speak a frame, so that no listener waits for that. `CUDA_COMPUTE_CAP=90 make cuda` builds for Hopper
 //! alone. Two thirds of the file's 47 MB are kernels of candle's that nothing here calls; they are linked all the same.
 //!
-//! # How a step goes
+//! # How a step of Pocket TTS goes
 //! Keys and values of the backbone lie in one tensor for each layer, with a place for each slot, and are written in place; so do the
 //! rings of the decoder's transformer. Whatever convolutions carry over from frame to frame is one row of numbers for each slot.
 //! Who takes part is computed once a step (batch.rs), and so are masks and rotations. The latent stays on the device and is
@@ -26,6 +27,7 @@ mod backbone;
 mod batch;
 mod carry;
 mod codec;
+mod compact;
 mod conv;
 mod device;
 mod failure;
@@ -37,6 +39,7 @@ mod transformer;
 
 use duplex_neural::backend::abi::Backend;
 
+pub use compact::{Given, Renderer, RendererOptions};
 pub use failure::Failure;
 pub use model::{Model, Options, VoiceState};
 

@@ -10,11 +10,16 @@ use std::{
     ptr, slice,
 };
 
-use duplex_neural::backend::abi::{
-    self, Backend, Facts, PRECISION_BF16, PRECISION_F32, Request, Sentence, Status, VERSION,
+use duplex_neural::{
+    backend::abi::{
+        self, Backend, Facts, PRECISION_BF16, PRECISION_F32, RendererFacts, RendererRequest,
+        Request, Sentence, Status, VERSION,
+    },
+    compact::{HOP, shape::CHANNELS},
 };
 
 use crate::{
+    compact::{Given, Renderer, RendererOptions},
     failure::{Failure, failed},
     model::{Model, Options, VoiceState},
 };
@@ -29,7 +34,30 @@ pub static BACKEND: Backend = Backend {
     step,
     release,
     close,
+    open_renderer,
+    begin,
+    render,
+    reset,
+    close_renderer,
 };
+
+/// What is behind a host's pointer.
+trait Opened {
+    /// That nothing works any more, and why.
+    fn lose(&mut self, why: &str);
+}
+
+impl Opened for Model {
+    fn lose(&mut self, why: &str) {
+        Model::lose(self, why);
+    }
+}
+
+impl Opened for Renderer {
+    fn lose(&mut self, why: &str) {
+        Renderer::lose(self, why);
+    }
+}
 
 /// Writes as much of a text as there is room for.
 ///
@@ -76,17 +104,18 @@ unsafe fn told(sentence: *mut Sentence, answer: impl FnOnce() -> Result<(), Fail
     status
 }
 
-/// Calls a model. One that panics is not called again: nobody knows what it is at.
+/// Calls a model, or a renderer, which is one to its host, too. One that panics is not called again: nobody knows what it is at.
 ///
 /// # Safety
-/// `model` is null or came from [`open`] and is used by nobody else; `sentence` as of [`say`].
-unsafe fn with(
-    model: *mut abi::Model,
+/// `model` is null or points to an `O` that came from [`open`] or [`open_renderer`] and is used by nobody else; `sentence` as of
+/// [`say`].
+unsafe fn with<O: Opened>(
+    model: *mut O,
     sentence: *mut Sentence,
-    call: impl FnOnce(&mut Model) -> Result<(), Failure>,
+    call: impl FnOnce(&mut O) -> Result<(), Failure>,
 ) -> Status {
     // SAFETY: it is null or one of ours, and ours alone for the time of the call.
-    let model = unsafe { model.cast::<Model>().as_mut() };
+    let model = unsafe { model.as_mut() };
     let answer = || {
         let model = model.ok_or_else(|| failed("there is no model"))?;
         catch_unwind(AssertUnwindSafe(|| call(model))).unwrap_or_else(|panic| {
@@ -203,7 +232,7 @@ unsafe extern "C" fn voice(
         Ok(())
     };
     // SAFETY: the host's word.
-    unsafe { with(model, sentence, call) }
+    unsafe { with(model.cast::<Model>(), sentence, call) }
 }
 
 unsafe extern "C" fn forget_voice(
@@ -212,7 +241,11 @@ unsafe extern "C" fn forget_voice(
     sentence: *mut Sentence,
 ) -> Status {
     // SAFETY: the host's word.
-    unsafe { with(model, sentence, |model| model.forget_voice(id)) }
+    unsafe {
+        with(model.cast::<Model>(), sentence, |model| {
+            model.forget_voice(id)
+        })
+    }
 }
 
 unsafe extern "C" fn admit(
@@ -228,7 +261,7 @@ unsafe extern "C" fn admit(
         model.admit(slot, unsafe { numbers(tokens, count) }?, voice)
     };
     // SAFETY: the host's word.
-    unsafe { with(model, sentence, call) }
+    unsafe { with(model.cast::<Model>(), sentence, call) }
 }
 
 unsafe extern "C" fn step(
@@ -252,12 +285,12 @@ unsafe extern "C" fn step(
         model.step(slots, noise, ends, sound)
     };
     // SAFETY: the host's word.
-    unsafe { with(model, sentence, call) }
+    unsafe { with(model.cast::<Model>(), sentence, call) }
 }
 
 unsafe extern "C" fn release(model: *mut abi::Model, slot: u32, sentence: *mut Sentence) -> Status {
     // SAFETY: the host's word.
-    unsafe { with(model, sentence, |model| model.release(slot)) }
+    unsafe { with(model.cast::<Model>(), sentence, |model| model.release(slot)) }
 }
 
 unsafe extern "C" fn close(model: *mut abi::Model) {
@@ -268,6 +301,100 @@ unsafe extern "C" fn close(model: *mut abi::Model) {
     let model = unsafe { Box::from_raw(model.cast::<Model>()) };
     // What a lost device says to being freed is of no interest.
     let _ = catch_unwind(AssertUnwindSafe(|| model.close()));
+}
+
+unsafe extern "C" fn open_renderer(
+    request: *const RendererRequest,
+    renderer: *mut *mut abi::Renderer,
+    facts: *mut RendererFacts,
+    sentence: *mut Sentence,
+) -> Status {
+    let answer = || {
+        if renderer.is_null() || facts.is_null() {
+            return Err(failed("a pointer is null"));
+        }
+        // SAFETY: null or a request, says the host.
+        let request = unsafe { request.as_ref() }.ok_or_else(|| failed("a pointer is null"))?;
+        let opened = Renderer::open(RendererOptions {
+            // SAFETY: so many bytes, says the host.
+            weights: unsafe { numbers(request.weights, request.length) }?,
+            device: request.device,
+            slots: request.slots as usize,
+            max_batch: request.max_batch as usize,
+        })?;
+        // SAFETY: neither is null, and both are the host's to be written.
+        unsafe {
+            facts.write(opened.facts());
+            renderer.write(Box::into_raw(Box::new(opened)).cast());
+        }
+        Ok(())
+    };
+    // SAFETY: the host's word.
+    unsafe { told(sentence, answer) }
+}
+
+unsafe extern "C" fn begin(
+    renderer: *mut abi::Renderer,
+    slot: u32,
+    hops: u32,
+    sentence: *mut Sentence,
+) -> Status {
+    let call = |renderer: &mut Renderer| renderer.begin(slot, hops);
+    // SAFETY: the host's word.
+    unsafe { with(renderer.cast(), sentence, call) }
+}
+
+unsafe extern "C" fn render(
+    renderer: *mut abi::Renderer,
+    slots: *const u32,
+    count: usize,
+    hops: u32,
+    inputs: *const f32,
+    pulses: *const f32,
+    noise: *const f32,
+    sound: *mut f32,
+    sentence: *mut Sentence,
+) -> Status {
+    let call = |renderer: &mut Renderer| {
+        let hops = hops as usize;
+        // What a call cannot be for is refused before it is multiplied.
+        let all = count * hops.min(abi::MOST_HOPS as usize);
+        // SAFETY: so many, says the host.
+        let slots = unsafe { numbers(slots, count) }?;
+        // SAFETY: as the host's word is for all of them.
+        let given = unsafe {
+            Given {
+                inputs: numbers(inputs, all * CHANNELS)?,
+                pulses: numbers(pulses, all * HOP)?,
+                noise: numbers(noise, all * HOP)?,
+            }
+        };
+        // SAFETY: a hop's samples for each.
+        let sound = unsafe { room(sound, all * HOP) }?;
+        renderer.render(slots, hops, given, sound)
+    };
+    // SAFETY: the host's word.
+    unsafe { with(renderer.cast(), sentence, call) }
+}
+
+unsafe extern "C" fn reset(
+    renderer: *mut abi::Renderer,
+    slot: u32,
+    sentence: *mut Sentence,
+) -> Status {
+    let call = |renderer: &mut Renderer| renderer.reset(slot);
+    // SAFETY: the host's word.
+    unsafe { with(renderer.cast(), sentence, call) }
+}
+
+unsafe extern "C" fn close_renderer(renderer: *mut abi::Renderer) {
+    if renderer.is_null() {
+        return;
+    }
+    // SAFETY: it came from `open_renderer`, and nobody uses it any more.
+    let renderer = unsafe { Box::from_raw(renderer.cast::<Renderer>()) };
+    // What a lost device says to being freed is of no interest.
+    let _ = catch_unwind(AssertUnwindSafe(|| renderer.close()));
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 use duplex_neural::{
     NeuralEngine, Options, Precision, Settings,
     backend::{abi, library},
+    compact::Compact,
     family::Family,
     folder,
     pocket::{DevicePocket, Pocket},
@@ -28,6 +29,8 @@ fn engine(family: Arc<dyn Family>) -> NeuralEngine {
         temperature: Some(0.7),
         // Where clauses are joined, it depends on when they come which.
         join: false,
+        // How many this machine could serve is not asked: the CPU is no device to be fast on.
+        warm_up: false,
         ..Options::default()
     };
     NeuralEngine::new(family, options).unwrap()
@@ -95,6 +98,29 @@ fn both_engines_say_the_same() {
             // A sample of 16 bits is 3e-5: the bound of the sound, and rounding.
             assert!(furthest <= Some(1), "{name}: {text}: {furthest:?}");
         }
+    }
+}
+
+/// What the host decides is the same on every device. Slots are used several times: there are more clauses than slots.
+#[test]
+fn the_small_voice_says_the_same() {
+    let compact = Compact::built_in().unwrap();
+    let backend = library::load(&[built()]).unwrap();
+    let device = engine(Arc::new(compact.on_device(backend, abi::DEVICE_CPU)));
+    let cpu = engine(Arc::new(compact));
+    let (ours, theirs) = (speak(&device, None), speak(&cpu, None));
+    for ((ours, theirs), text) in ours.iter().zip(&theirs).zip(TEXTS) {
+        assert_eq!(ours.len(), theirs.len(), "{text}");
+        let sum = |terms: &mut dyn Iterator<Item = f64>| terms.map(|x| x * x).sum::<f64>();
+        let of = |sound: &[i16]| sum(&mut sound.iter().map(|x| f64::from(*x)));
+        let samples = ours.iter().zip(theirs);
+        let apart = sum(&mut samples.map(|(a, b)| f64::from(*a) - f64::from(*b)));
+        let loud = of(theirs);
+        assert!(loud > 300.0 * 300.0 * theirs.len() as f64, "{text}: {loud}");
+        let share = (apart / loud).sqrt();
+        println!("{share:e} of the sound");
+        // Rounding to 16 bits is as much of a sound that is not loud.
+        assert!(share < 1e-3, "{text}: {share:e}");
     }
 }
 

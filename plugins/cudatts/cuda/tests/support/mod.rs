@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
 pub mod case;
+pub mod clause;
 pub mod host;
 #[path = "../../../engine/tests/parity/models.rs"]
 pub mod models;

@@ -9,8 +9,13 @@
 //! A backend computes. What is not a product of matrices stays with the host: tokens, noise and its seed, how many frames,
 //! whether the text is over, the fade-in. So the same seed speaks alike on every device.
 //!
+//! There are two kinds of models. A [`Model`] is autoregressive: it reads tokens and speaks until it is over ([`crate::pocket`]).
+//! A [`Renderer`] is not: for each hop of 10 ms it is given what is to be said and the excitation, and gives the sound
+//! ([`crate::compact`]).
+//!
 //! # Threads
-//! A [`Model`] is called by one thread at a time, which need not always be the same. Different models may be called at once.
+//! A [`Model`] or a [`Renderer`] is called by one thread at a time, which need not always be the same. Different ones may be
+//! called at once.
 //!
 //! # Memory
 //! Whatever a host hands over is read or written during the call and never kept. Pointers are never null where nothing says
@@ -20,7 +25,7 @@
 //! Every function that can fail answers with a [`Status`] and, unless that is [`Status::OK`], with a sentence for a person. No
 //! panic comes out of a function. After [`Status::DEVICE_LOST`] a model can only be closed; after every other one, what was
 //! asked for has not happened, and slots that the call did not name are as they were. Slots that a failed
-//! [`Backend::step`] named are to be released.
+//! [`Backend::step`] or [`Backend::render`] named are to be released.
 
 use std::{
     ffi::{CStr, c_char},
@@ -28,7 +33,7 @@ use std::{
 };
 
 /// Of this file. Changed with every change of it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The name of the symbol.
 pub const SYMBOL: &CStr = c"duplex_neural_backend";
@@ -192,6 +197,69 @@ pub struct VoiceState {
     pub values: *const f32,
 }
 
+/// A renderer on a device, with its slots: the backend's own.
+#[repr(C)]
+pub struct Renderer {
+    _opaque: [u8; 0],
+}
+
+/// The most hops of a slot in one [`Backend::render`].
+pub const MOST_HOPS: u32 = 64;
+
+/// Which renderer, where, and for how many. It computes in 32 bits.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RendererRequest {
+    /// The weights: what a file of safetensors holds.
+    pub weights: *const u8,
+    /// Bytes of them.
+    pub length: usize,
+    /// As in [`Request`].
+    pub device: i32,
+    /// Slots. Their memories are allocated at once.
+    pub slots: u32,
+    /// The most slots of a [`Backend::render`].
+    pub max_batch: u32,
+}
+
+/// What a renderer tells of itself.
+///
+/// It looks ahead, so that sound comes later than what it is made of. When a slot is given its hop n, counted from
+/// [`Backend::begin`], that means: the inputs of the clause's hop n, the pulses and the noise of hop n − `excitation_late`,
+/// and for them the sound of hop n − `sound_late`. Of hops before the clause and behind it, nothing that is given counts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RendererFacts {
+    /// Samples per second.
+    pub sample_rate: u32,
+    /// Samples of a hop: of its pulses, of its noise, of its sound.
+    pub hop_samples: u32,
+    /// Numbers of a hop's inputs.
+    pub inputs: u32,
+    /// Hops by which pulses and noise are given later than inputs.
+    pub excitation_late: u32,
+    /// Hops by which sound comes later than inputs are given.
+    pub sound_late: u32,
+    /// Bytes of the device's memory that weights and slots take, as far as they are known.
+    pub bytes: u64,
+    /// The name of the device: UTF-8, with a NUL at its end.
+    pub device: [u8; 128],
+}
+
+impl Default for RendererFacts {
+    fn default() -> Self {
+        Self {
+            sample_rate: 0,
+            hop_samples: 0,
+            inputs: 0,
+            excitation_late: 0,
+            sound_late: 0,
+            bytes: 0,
+            device: [0; 128],
+        }
+    }
+}
+
 /// What a backend can do. `sentence` may be null everywhere.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -249,4 +317,43 @@ pub struct Backend {
 
     /// Frees a model. `model` may be null.
     pub close: unsafe extern "C" fn(model: *mut Model),
+
+    /// Loads a renderer and allocates its slots, as [`Backend::open`] does.
+    pub open_renderer: unsafe extern "C" fn(
+        request: *const RendererRequest,
+        renderer: *mut *mut Renderer,
+        facts: *mut RendererFacts,
+        sentence: *mut Sentence,
+    ) -> Status,
+
+    /// Begins a clause of so many hops in a slot, from nothing. What the slot did before is gone. Cheap.
+    pub begin: unsafe extern "C" fn(
+        renderer: *mut Renderer,
+        slot: u32,
+        hops: u32,
+        sentence: *mut Sentence,
+    ) -> Status,
+
+    /// The next `hops`, 1 to [`MOST_HOPS`], of each of `count` slots, all of which have begun and each of which is named once. What
+    /// is given and what comes lies slot by slot, and hop by hop in each: `count · hops` times [`RendererFacts::inputs`] numbers
+    /// in `inputs`, times [`RendererFacts::hop_samples`] in `pulses`, in `noise` and, however loud, in `sound`. Which hops they
+    /// are of, [`RendererFacts`] says. A clause may be given more hops than it has: its end needs them.
+    pub render: unsafe extern "C" fn(
+        renderer: *mut Renderer,
+        slots: *const u32,
+        count: usize,
+        hops: u32,
+        inputs: *const f32,
+        pulses: *const f32,
+        noise: *const f32,
+        sound: *mut f32,
+        sentence: *mut Sentence,
+    ) -> Status,
+
+    /// Forgets what a slot is at; one that has not begun is left as it is. Cheap.
+    pub reset:
+        unsafe extern "C" fn(renderer: *mut Renderer, slot: u32, sentence: *mut Sentence) -> Status,
+
+    /// Frees a renderer. `renderer` may be null.
+    pub close_renderer: unsafe extern "C" fn(renderer: *mut Renderer),
 }

@@ -14,7 +14,7 @@ use super::abi::{Backend, Entry, SYMBOL, VERSION};
 
 /// The file of the CUDA half, named by [`VERSION`]. It lies beside plugins, and GStreamer takes what ends with `.so` for one: it would
 /// load it to look, and complain wherever there is no CUDA.
-pub const CUDA: &str = "libduplex_neural_cuda.so.1";
+pub const CUDA: &str = "libduplex_neural_cuda.so.2";
 /// Names a file or a folder of it, before all other places.
 const OVERRIDE: &str = "DUPLEX_NEURAL_CUDA";
 

@@ -37,7 +37,7 @@ pub struct Model {
 unsafe impl Send for Model {}
 
 /// Makes an error of what a call answered.
-fn check(status: Status, told: &SentenceBuffer) -> Result<(), Error> {
+pub(super) fn check(status: Status, told: &SentenceBuffer) -> Result<(), Error> {
     match status {
         Status::OK => Ok(()),
         Status::OUT_OF_MEMORY => Err(Error::Unavailable(told.to_string())),

@@ -25,7 +25,7 @@ const HASHES: &str = "hashes.txt";
 pub struct Files {
     /// Of messages.
     folder: PathBuf,
-    model: Cow<'static, [u8]>,
+    pub model: Cow<'static, [u8]>,
     words: Cow<'static, str>,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! The small voice that comes with gst-duplex: English, 16 kHz, a few megabytes, on the CPU.
+//! The small voice that comes with gst-duplex: English, 16 kHz, a few megabytes.
 //!
 //! It is not autoregressive. Letters become phones, phones get their lengths and their melody, and each hop of 10 ms gets two
 //! filters of minimum phase: one for pulses at the melody's fundamental, one for noise. All networks see a bounded stretch, so
@@ -19,11 +19,13 @@
 //! Rate divides the lengths of phones; pitch multiplies the fundamental. A decoder filters and adds up (`filters`).
 //!
 //! # Another device
-//! What takes time is the body of `networks::Sound` and the filters: of numbers `[hops, 192]` and of pulses and noise
-//! (`excitation`), which a clause has at its admission, they make samples. The rest is for the host.
+//! What takes time is the body of `networks::Sound` and the filters ([`shape`]). [`Compact::on_device`] has a backend compute them,
+//! from the body's inputs and the excitation (`device`); the rest is for the host on every device, so that the same seed speaks
+//! alike.
 
 mod blocks;
 mod clause;
+mod device;
 mod excitation;
 mod files;
 mod filters;

@@ -9,12 +9,14 @@ use duplex_synthesis::Error;
 
 use super::{
     FRAME_SAMPLES, RATE, Voice,
+    device::{Device, DeviceDecoder, DeviceGenerator, Model},
     files::Files,
     filters::Transforms,
     run::{CompactDecoder, CompactGenerator},
     tokens,
 };
 use crate::{
+    backend::abi::Backend,
     family::{Chunk, Chunks, Decoder, Family, Generator, LoadedVoice, Skipped},
     weights::LoadError,
 };
@@ -28,8 +30,11 @@ const NAME: &str = "compact";
 #[derive(Clone, Debug)]
 pub struct Compact {
     voice: Arc<Voice>,
+    model: Model,
     transforms: Transforms,
     dictionary: Arc<Dictionary>,
+    /// Instead of the CPU.
+    device: Option<Device>,
 }
 
 impl Compact {
@@ -38,7 +43,7 @@ impl Compact {
     /// # Errors
     /// Only where the build was given damaged files.
     pub fn built_in() -> Result<Self, LoadError> {
-        Self::of(&Files::built_in())
+        Self::of(Files::built_in())
     }
 
     /// A voice in a folder: `model.safetensors`, `words.txt`, and `hashes.txt` with the SHA-256 of both. Reads them.
@@ -46,7 +51,7 @@ impl Compact {
     /// # Errors
     /// The file that is missing, cut off, damaged or of another shape.
     pub fn open(folder: &Path) -> Result<Self, LoadError> {
-        Self::of(&Files::read(folder)?)
+        Self::of(Files::read(folder)?)
     }
 
     /// Whether a folder is meant to hold such a voice.
@@ -54,12 +59,23 @@ impl Compact {
         Files::are_in(folder)
     }
 
-    fn of(files: &Files) -> Result<Self, LoadError> {
+    fn of(files: Files) -> Result<Self, LoadError> {
         Ok(Self {
             voice: Arc::new(files.voice()?),
+            model: Model(Arc::new(files.model)),
             transforms: Transforms::default(),
             dictionary: Arc::default(),
+            device: None,
         })
+    }
+
+    /// The same voice, whose sound a backend makes on a device: the ordinal of a card, or
+    /// [`DEVICE_CPU`](crate::backend::abi::DEVICE_CPU). It reads the weights when a generator is made. What was loaded is shared.
+    pub fn on_device(&self, backend: &'static Backend, ordinal: i32) -> Self {
+        Self {
+            device: Some(Device { backend, ordinal }),
+            ..self.clone()
+        }
     }
 
     /// The same voice, which says words as a dictionary says; its phones are [`super::PHONES`] without the first. What was
@@ -142,10 +158,20 @@ impl Family for Compact {
     }
 
     fn generator(&self, slots: usize) -> Result<Box<dyn Generator>, Error> {
-        Ok(Box::new(self.compact_generator(slots)))
+        match self.device {
+            None => Ok(Box::new(self.compact_generator(slots))),
+            Some(device) => {
+                let voice = self.voice.clone();
+                let generator = DeviceGenerator::new(voice, &self.model, device, slots)?;
+                Ok(Box::new(generator))
+            }
+        }
     }
 
     fn decoder(&self, slots: usize) -> Result<Box<dyn Decoder>, Error> {
-        Ok(Box::new(self.compact_decoder(slots)))
+        match self.device {
+            None => Ok(Box::new(self.compact_decoder(slots))),
+            Some(_) => Ok(Box::new(DeviceDecoder)),
+        }
     }
 }
