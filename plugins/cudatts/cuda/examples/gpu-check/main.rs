@@ -17,11 +17,15 @@
 #[path = "../../tests/support/case.rs"]
 mod case;
 #[allow(dead_code, reason = "likewise")]
+#[path = "../../tests/support/clause.rs"]
+mod clause;
+#[allow(dead_code, reason = "likewise")]
 #[path = "../../tests/support/host.rs"]
 mod host;
 #[path = "../../../engine/tests/parity/models.rs"]
 mod models;
 mod rows;
+mod small;
 
 use std::{
     error::Error,
@@ -63,8 +67,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let compact = folder.join("compact");
     let checked = parity(table, &folder.join("small")).and_then(|right| {
+        let right = right & small::parity(table, &compact)?;
         rows::measure(table, &folder.join("english"), model)?;
+        small::measure(table, &compact)?;
         Ok(right)
     });
     match checked {

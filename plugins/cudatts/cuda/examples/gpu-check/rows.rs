@@ -29,7 +29,8 @@ const AHEAD: u32 = 3;
 const MOST_BATCH: usize = 256;
 const MOST_STREAMS: usize = 2_048;
 
-type Answer<T> = Result<T, Box<dyn Error>>;
+/// Of whatever is asked here.
+pub type Answer<T> = Result<T, Box<dyn Error>>;
 
 /// A model with everybody's voice.
 struct Stage {
@@ -84,7 +85,7 @@ impl Stage {
 }
 
 /// p50, p95 and p99 in milliseconds.
-fn percentiles(times: &mut [Duration]) -> String {
+pub fn percentiles(times: &mut [Duration]) -> String {
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
     let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| at(share).as_secs_f64() * 1e3);
