@@ -9,18 +9,21 @@ const LANES: usize = 16;
 /// The mean of a row and the mean square around it.
 #[inline(always)]
 fn moments(row: &[f32]) -> (f32, f32) {
-    let sum = |f: &dyn Fn(f32) -> f32| {
-        let (whole, rest) = row.as_chunks::<LANES>();
-        let mut sums = [0.0_f32; LANES];
-        for chunk in whole {
-            for (sum, x) in sums.iter_mut().zip(chunk) {
-                *sum += f(*x);
-            }
+    let count = row.len() as f32;
+    let mean = sum(row, |x| x) / count;
+    (mean, sum(row, |x| (x - mean) * (x - mean)) / count)
+}
+
+#[inline(always)]
+fn sum(row: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let (whole, rest) = row.as_chunks::<LANES>();
+    let mut sums = [0.0_f32; LANES];
+    for chunk in whole {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += f(*x);
         }
-        sums.iter().sum::<f32>() + rest.iter().map(|x| f(*x)).sum::<f32>()
-    };
-    let mean = sum(&|x| x) / row.len() as f32;
-    (mean, sum(&|x| (x - mean) * (x - mean)) / row.len() as f32)
+    }
+    sums.iter().sum::<f32>() + rest.iter().map(|x| f(*x)).sum::<f32>()
 }
 
 /// Each row (x − mean) / √(variance + ε), times `weight` plus `bias` where they are given.

@@ -43,12 +43,19 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Numbers of as many rows of a matrix, or sums with them: a register's, or two's.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Lanes([f32; SIDE]);
+
+const ZEROS: Lanes = Lanes([0.0; SIDE]);
+
 /// A matrix.
 pub struct Matrix {
     outputs: usize,
     width: usize,
     /// For each sixteen rows, for each place in a row: sixteen numbers.
-    lanes: Vec<[f32; SIDE]>,
+    lanes: Vec<Lanes>,
 }
 
 impl std::fmt::Debug for Matrix {
@@ -61,11 +68,11 @@ impl Matrix {
     /// Of `rows` of `width` numbers.
     pub fn new(rows: &[f32], width: usize) -> Matrix {
         let outputs = rows.len() / width;
-        let mut lanes = vec![[0.0; SIDE]; outputs.div_ceil(SIDE) * width];
+        let mut lanes = vec![ZEROS; outputs.div_ceil(SIDE) * width];
         for (n, row) in rows.chunks_exact(width).enumerate() {
             let (group, side) = (n / SIDE, n % SIDE);
             for (lane, x) in lanes[group * width..].iter_mut().zip(row) {
-                lane[side] = *x;
+                lane.0[side] = *x;
             }
         }
         Matrix {
@@ -111,7 +118,7 @@ impl Matrix {
             ($rows:literal, $groups:literal) => {
                 while rows.count - at >= $rows {
                     let inputs: [&[f32]; $rows] = std::array::from_fn(|m| rows.row(at + m, width));
-                    let of: [&[[f32; SIDE]]; $groups] =
+                    let of: [&[Lanes]; $groups] =
                         std::array::from_fn(|g| &lanes[g * width..(g + 1) * width]);
                     let sums = tile::<FUSED, $rows, $groups>(of, inputs, width);
                     for (m, sums) in sums.iter().enumerate() {
@@ -121,7 +128,7 @@ impl Matrix {
                             // SAFETY: inside of the row, of which nobody else writes these columns.
                             unsafe {
                                 let to = out.0.add((at + m) * self.outputs + column);
-                                std::ptr::copy_nonoverlapping(sums.as_ptr(), to, count);
+                                std::ptr::copy_nonoverlapping(sums.0.as_ptr(), to, count);
                             }
                         }
                     }
@@ -131,10 +138,12 @@ impl Matrix {
         }
         if lanes.len() >= GROUPS * width {
             tiles!(6, 2);
+            tiles!(4, 2);
             tiles!(2, 2);
             tiles!(1, 2);
         } else {
             tiles!(6, 1);
+            tiles!(4, 1);
             tiles!(2, 1);
             tiles!(1, 1);
         }
@@ -169,32 +178,35 @@ fn fused() -> bool {
     }
 }
 
+/// `sums` + x · `lanes`. By value: sums that are changed in place are written to memory each time.
 #[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, sum: f32) -> f32 {
-    if FUSED {
-        a.mul_add(b, sum)
-    } else {
-        a * b + sum
+fn multiply_add<const FUSED: bool>(x: f32, lanes: Lanes, sums: Lanes) -> Lanes {
+    let mut out = ZEROS;
+    for ((out, lane), sum) in out.0.iter_mut().zip(lanes.0).zip(sums.0) {
+        *out = if FUSED {
+            x.mul_add(lane, sum)
+        } else {
+            x * lane + sum
+        };
     }
+    out
 }
 
 #[inline(always)]
 fn tile<const FUSED: bool, const M: usize, const G: usize>(
-    lanes: [&[[f32; SIDE]]; G],
+    lanes: [&[Lanes]; G],
     inputs: [&[f32]; M],
     width: usize,
-) -> [[[f32; SIDE]; G]; M] {
-    let mut sums = [[[0.0_f32; SIDE]; G]; M];
-    let lanes: [&[[f32; SIDE]]; G] = std::array::from_fn(|g| &lanes[g][..width]);
+) -> [[Lanes; G]; M] {
+    let mut sums = [[ZEROS; G]; M];
+    let lanes: [&[Lanes]; G] = std::array::from_fn(|g| &lanes[g][..width]);
     let inputs: [&[f32]; M] = std::array::from_fn(|m| &inputs[m][..width]);
     for k in 0..width {
+        let lanes: [Lanes; G] = std::array::from_fn(|g| lanes[g][k]);
         for m in 0..M {
             let x = inputs[m][k];
             for g in 0..G {
-                for lane in 0..SIDE {
-                    sums[m][g][lane] =
-                        multiply_add::<FUSED>(x, lanes[g][k][lane], sums[m][g][lane]);
-                }
+                sums[m][g] = multiply_add::<FUSED>(x, lanes[g], sums[m][g]);
             }
         }
     }
