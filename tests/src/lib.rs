@@ -16,6 +16,7 @@ pub mod browser;
 pub mod caller;
 pub mod ending;
 pub mod hearing;
+pub mod held_out;
 pub mod inspect;
 pub mod jitter;
 pub mod listeners;

@@ -25,17 +25,39 @@ fn long() -> String {
 }
 
 pub fn measure(report: &mut Report, trials: usize) -> Result<()> {
-    report.on_the_clock("first audio", 1, |report| first_audio(report, trials))
+    report.on_the_clock("first audio", 1, |report| first_audio(report, trials))?;
+    report.on_the_clock("first audio of a neural voice", 1, |report| {
+        neural(report, trials)
+    })
 }
 
-fn first_audio(report: &mut Report, trials: usize) -> Result<()> {
-    let mouth = Mouth::new()?;
+/// The same of cudattsynth with the voice that it comes with.
+fn neural(report: &mut Report, trials: usize) -> Result<()> {
+    let mouth = Mouth::new("cudattsynth")?;
+    let found = warm(&mouth, trials)?;
+    report.row(
+        "cudattsynth, the voice it comes with: text → first audible sample pushed",
+        "ms",
+        &Percentiles::of(&found.iter().map(|t| t.0).collect::<Vec<_>>()),
+        &[p50(15.0, 6.0)],
+    );
+    Ok(())
+}
+
+/// Starts a mouth, lets it speak a few times, and tells the figures of one sentence.
+fn warm(mouth: &Mouth, trials: usize) -> Result<Vec<(f64, f64)>> {
     mouth.play()?;
     let mut random = Random::new(7);
     for _ in 0..5 {
-        trial(&mouth, SENTENCE, &mut random)?;
+        trial(mouth, SENTENCE, &mut random)?;
     }
-    let sentence = figures(&mouth, &[SENTENCE], trials, &mut random)?.remove(0);
+    Ok(figures(mouth, &[SENTENCE], trials, &mut random)?.remove(0))
+}
+
+fn first_audio(report: &mut Report, trials: usize) -> Result<()> {
+    let mouth = Mouth::new("espeaktts")?;
+    let sentence = warm(&mouth, trials)?;
+    let mut random = Random::new(8);
     let pushed: Vec<f64> = sentence.iter().map(|t| t.0).collect();
     let rendered: Vec<f64> = sentence.iter().map(|t| t.1).collect();
     report.row(

@@ -70,8 +70,8 @@ pub struct Mouth {
 }
 
 impl Mouth {
-    /// `appsrc ! ttssink synthesizer=espeaktts audio-sink="fakesink sync=true"`, not started.
-    pub fn new() -> Result<Self> {
+    /// `appsrc ! ttssink synthesizer=… audio-sink="fakesink sync=true"`, not started.
+    pub fn new(synthesizer: &str) -> Result<Self> {
         let sink = gst::ElementFactory::make("fakesink")
             .property("sync", true)
             .build()?;
@@ -88,7 +88,7 @@ impl Mouth {
             .is_live(true)
             .build();
         let element = gst::ElementFactory::make("ttssink")
-            .property("synthesizer", plugins::make("espeaktts")?)
+            .property("synthesizer", plugins::make(synthesizer)?)
             .property("audio-sink", &sink)
             .build()?;
         pipeline.add_many([text.upcast_ref(), &element])?;

@@ -26,7 +26,7 @@ pub fn measure(report: &mut Report, trials: usize) -> Result<()> {
 }
 
 fn stops(report: &mut Report, trials: usize) -> Result<()> {
-    let mouth = Mouth::new()?;
+    let mouth = Mouth::new("espeaktts")?;
     let ear = ear(&mouth)?;
     mouth.element.set_property("interrupter", &ear);
     mouth.play()?;

@@ -2,12 +2,14 @@
 
 //! The figures of the neural engine, beside the PyTorch reference on the same weights, text and voice in the same run.
 //!
+//! The voice that cudattsynth comes with is always measured. Of the others:
 //! `make bench`, or `cargo bench -p duplex-tests --bench neural -- --model FOLDER --only cost`. FOLDER is what
 //! `plugins/cudatts/engine/tests/parity/reference.py published english OUT` wrote: published shapes, weights that no training made,
 //! which take as long as any others.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod compact;
 mod cost;
 mod engine;
 mod reference;
@@ -30,6 +32,8 @@ const TEXT: &str =
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Subject {
+    /// The voice that cudattsynth comes with: cost, loading, streams, marks.
+    Compact,
     /// What 80 ms of sound cost one thread, by streams at once.
     Cost,
     /// Text → first sound.
@@ -81,17 +85,32 @@ fn open(folder: &Path, precision: Precision) -> Result<Pocket> {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let Some(folder) = &arguments.model else {
-        println!(
-            "NOT MEASURED: the neural engine; --model names the folder of a model, which `make parity` makes"
-        );
-        return Ok(());
-    };
-    if arguments.only == [Subject::OwnMemory] {
+    if let (Some(folder), [Subject::OwnMemory]) = (&arguments.model, &arguments.only[..]) {
         return engine::own_memory(folder);
     }
-    let asked = |subject| arguments.only.is_empty() || arguments.only.contains(&subject);
     let mut report = Report::default();
+    if arguments.asks_for(Subject::Compact) {
+        compact::measure(&mut report, arguments.seconds)?;
+    }
+    match &arguments.model {
+        Some(folder) => published(&mut report, folder, &arguments)?,
+        None => println!(
+            "NOT MEASURED: Pocket TTS; --model names the folder of a model, which `make parity` makes"
+        ),
+    }
+    println!("{report}");
+    Ok(())
+}
+
+impl Arguments {
+    fn asks_for(&self, subject: Subject) -> bool {
+        self.only.is_empty() || self.only.contains(&subject)
+    }
+}
+
+/// Rows of a model in published shapes.
+fn published(report: &mut Report, folder: &Path, arguments: &Arguments) -> Result<()> {
+    let asked = |subject| arguments.asks_for(subject);
     let reference = match &arguments.python {
         Some(python) if asked(Subject::Cost) || asked(Subject::FirstAudio) => {
             Some(reference::measure(python, folder)?)
@@ -115,10 +134,10 @@ fn main() -> Result<()> {
         })?;
     }
     if asked(Subject::Memory) {
-        engine::memory(&mut report, folder)?;
+        engine::memory(report, folder)?;
     }
     if asked(Subject::Cancel) {
-        engine::cancel(&mut report, folder)?;
+        engine::cancel(report, folder)?;
     }
     if asked(Subject::Streams) {
         report.on_the_clock("streams", 1, |report| {
@@ -132,6 +151,5 @@ fn main() -> Result<()> {
     ] {
         report.note(what, "not measured here: make gpu-check");
     }
-    println!("{report}");
     Ok(())
 }
