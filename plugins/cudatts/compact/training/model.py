@@ -31,9 +31,10 @@ PLACES = 3
 KNOTS = 3
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
-#: Of flite's voice; 0 is nothing.
+#: Of flite's voice; 0 is nothing, and vowels with a 1 are stressed.
 PHONES = (
-    "- pau aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh"
+    "- pau aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh "
+    "aa1 ae1 ah1 ao1 aw1 ay1 eh1 er1 ey1 ih1 iy1 ow1 oy1 uh1 uw1"
 ).split()
 PHONE = {phone: number for number, phone in enumerate(PHONES)}
 #: What a clause ends with.

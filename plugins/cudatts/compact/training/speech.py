@@ -17,7 +17,7 @@ RATE = 16_000
 
 @dataclass
 class Spoken:
-    """An utterance: samples from -1 to 1, phones, and where each ends, in seconds."""
+    """An utterance: samples from -1 to 1, phones (stressed vowels end with a 1), and where each ends, in seconds."""
 
     text: str
     samples: np.ndarray
@@ -40,7 +40,12 @@ def speak(text: str) -> Spoken:
             assert (file.getframerate(), file.getnchannels()) == (RATE, 1)
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32_768
     pairs = [part.rsplit(":", 1) for part in told.split()]
-    return Spoken(text, samples, [phone for phone, _ in pairs], np.array([float(end) for _, end in pairs], np.float32))
+    phones = [phone for phone, _ in pairs]
+    # Times come without stress, and stress without times.
+    stressed = run("t2p", text).split()
+    if [phone.rstrip("1") for phone in stressed] == phones:
+        phones = stressed
+    return Spoken(text, samples, phones, np.array([float(end) for _, end in pairs], np.float32))
 
 
 def speak_all(texts: list[str], workers: int) -> list[Spoken]:
@@ -57,8 +62,7 @@ def pronounce_all(words: list[str], workers: int, together: int = 40) -> dict[st
         parts, part = [], []
         for phone in run("t2p", ". ".join(group) + ".").split():
             if phone != "pau":
-                # What is stressed ends with a 1.
-                part.append(phone.rstrip("1"))
+                part.append(phone)
             elif part:
                 parts.append(part)
                 part = []
