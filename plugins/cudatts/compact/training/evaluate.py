@@ -20,7 +20,7 @@ import torch
 import data
 import export
 import features
-from letters import distance, greedy, numbers_of, split_words
+from letters import distance, errors, greedy, numbers_of, split_words
 from model import HOP, RATE
 from speech import Spoken, words_of
 
@@ -97,7 +97,6 @@ def tell(folder: Path, to: Path, count: int) -> None:
     for name, heard in (("flite", of_source), ("ours", of_ours)):
         wrong = sum(distance(a, b) for a, b in zip(said, heard))
         print(f"{name}: {100 * wrong / total:.1f} % of {total} words wrong")
-    wrong = sum(distance(phones, greedy(networks["letters"](torch.from_numpy(numbers_of(word))[None])[0])) for word, phones in words)
-    print(f"phones: {100 * wrong / sum(len(phones) for _, phones in words):.2f} % of those of {len(words)} held-out words wrong")
+    print(f"phones: {errors(networks['letters'], words):.2f} % of those of {len(words)} held-out words wrong")
     off = marks(networks, [example for spoken in held for example in data.clauses_of(spoken, lexicon)])
     print(f"words begin {np.median(off):.0f} ms from where flite begins them (median), {np.quantile(off, 0.95):.0f} ms for one in twenty")

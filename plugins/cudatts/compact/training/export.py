@@ -17,7 +17,7 @@ import torch
 
 import features
 from data import SEED
-from letters import greedy, numbers_of, split_words
+from letters import greedy, numbers_of, spell_all, split_words
 from model import PHONE, Letters, Prosody, Sound, filtered
 
 NETWORKS = {"letters": Letters, "prosody": Prosody, "sound": Sound}
@@ -93,7 +93,6 @@ def vectors(networks: dict) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(np.ascontiguousarray(value, np.float32)) for name, value in found.items()}
 
 
-@torch.no_grad()
 def lexicon(folder: Path, network: Letters) -> dict[str, list[str]]:
     """How words that were learned are said, where the network says something else: in sentences where they came often enough
     (a sentence says `a` otherwise than a list does), or else alone."""
@@ -103,11 +102,8 @@ def lexicon(folder: Path, network: Letters) -> dict[str, list[str]]:
         way, count = of_word.most_common(1)[0]
         if word in found and count >= OFTEN:
             found[word] = list(way)
-    return {
-        word: phones
-        for word, phones in sorted(found.items())
-        if greedy(network(torch.from_numpy(numbers_of(word))[None])[0]) != phones
-    }
+    said = spell_all(network, list(found))
+    return {word: phones for word, phones in sorted(found.items()) if said[word] != phones}
 
 
 def write(folder: Path, to: Path) -> None:
