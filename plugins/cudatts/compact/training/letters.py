@@ -63,13 +63,23 @@ def split_words(folder: Path) -> tuple[list, list]:
     return [(word, lexicon[word]) for word in held], [(word, phones) for word, phones in lexicon.items() if word not in among]
 
 
+#: Words of a step.
+BATCH = 256
+
+
 def train(folder: Path, seconds: float, device: str) -> Letters:
     held, taught = split_words(folder)
     model = Letters().to(device)
     schedule = Schedule(seconds, model.parameters(), 2e-3)
     chance = random.Random(data.SEED)
+    batches = []
     for _ in schedule:
-        batch = chance.sample(taught, 256)
+        if not batches:
+            # Words of a length together: little is padding.
+            drawn = sorted(chance.sample(taught, min(16 * BATCH, len(taught))), key=lambda pair: len(pair[0]))
+            batches = [drawn[first : first + BATCH] for first in range(0, len(drawn), BATCH)]
+            chance.shuffle(batches)
+        batch = batches.pop()
         letters = padded([numbers_of(word) for word, _ in batch]).to(device)
         target = torch.tensor([PHONE[phone] for _, phones in batch for phone in phones], device=device)
         lengths = torch.tensor([len(word) * PLACES for word, _ in batch])

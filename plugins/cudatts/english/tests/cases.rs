@@ -37,7 +37,8 @@ fn word_said(said: &Said) -> String {
             for phone in phones {
                 assert!(PHONES.split(' ').any(|known| known == phone), "{phones:?}");
             }
-            let phones = phones.join(" ");
+            // Which vowel is stressed, the table leaves out.
+            let phones = phones.join(" ").replace('1', "");
             match NAMES.iter().position(|name| *name == phones) {
                 Some(place) => char::from(b'A' + place as u8).to_string(),
                 None if phones == "ax" => "a".into(),
@@ -48,7 +49,8 @@ fn word_said(said: &Said) -> String {
 }
 
 /// Of the model.
-const PHONES: &str = "aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh";
+const PHONES: &str = "aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh \
+    aa1 ae1 ah1 ao1 aw1 ay1 eh1 er1 ey1 ih1 iy1 ow1 oy1 uh1 uw1";
 
 const NAMES: [&str; 26] = [
     "ey",

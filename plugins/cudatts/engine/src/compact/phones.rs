@@ -5,11 +5,12 @@
 /// The number of a phone.
 pub type Phone = u8;
 
-/// All of them; the first is none.
-pub const PHONES: [&str; 42] = [
+/// All of them; the first is none, and vowels with a 1 are stressed.
+pub const PHONES: [&str; 57] = [
     "-", "pau", "aa", "ae", "ah", "ao", "aw", "ax", "ay", "b", "ch", "d", "dh", "eh", "er", "ey",
     "f", "g", "hh", "ih", "iy", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s", "sh",
-    "t", "th", "uh", "uw", "v", "w", "y", "z", "zh",
+    "t", "th", "uh", "uw", "v", "w", "y", "z", "zh", "aa1", "ae1", "ah1", "ao1", "aw1", "ay1",
+    "eh1", "er1", "ey1", "ih1", "iy1", "ow1", "oy1", "uh1", "uw1",
 ];
 /// A pause.
 pub const PAUSE: Phone = 1;
@@ -36,6 +37,6 @@ mod tests {
         let vowels = PHONES
             .iter()
             .filter(|phone| is_vowel(number(phone).unwrap_or(0)));
-        assert_eq!(vowels.count(), 16);
+        assert_eq!(vowels.count(), 31);
     }
 }
