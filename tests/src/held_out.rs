@@ -48,7 +48,10 @@ pub fn words() -> Result<Vec<(String, Vec<String>)>> {
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let pairs = text.lines().filter_map(|line| {
         let (word, phones) = line.split_once(' ')?;
-        Some((word.to_owned(), phones.split(' ').map(str::to_owned).collect()))
+        Some((
+            word.to_owned(),
+            phones.split(' ').map(str::to_owned).collect(),
+        ))
     });
     Ok(pairs.collect())
 }

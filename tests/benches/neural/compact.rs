@@ -112,7 +112,11 @@ fn first_audio(report: &mut Report, engine: &NeuralEngine) -> Result<()> {
         utterance.text.finish()?;
         loop {
             let piece = utterance.audio.next()?.context("sound")?;
-            if piece.samples.iter().any(|sample| sample.unsigned_abs() > 300) {
+            if piece
+                .samples
+                .iter()
+                .any(|sample| sample.unsigned_abs() > 300)
+            {
                 break;
             }
         }
@@ -138,7 +142,12 @@ fn marks(report: &mut Report, engine: &NeuralEngine) -> Result<()> {
         utterance.text.finish()?;
         let mut begins = Vec::new();
         while let Some(piece) = utterance.audio.next()? {
-            begins.extend(piece.words.iter().map(|word| word.start as f64 * 1_000.0 / RATE as f64));
+            begins.extend(
+                piece
+                    .words
+                    .iter()
+                    .map(|word| word.start as f64 * 1_000.0 / RATE as f64),
+            );
         }
         // Some of the source's cannot be told.
         if sentence.begins.is_empty() {
