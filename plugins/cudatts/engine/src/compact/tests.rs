@@ -549,3 +549,54 @@ fn a_folder_is_whole_or_named_in_a_sentence() {
         told()
     );
 }
+
+/// The fewest phones that are wrong, left out or put in.
+fn distance(right: &[&str], found: &[&str]) -> usize {
+    let mut row: Vec<usize> = (0..=found.len()).collect();
+    for (n, phone) in right.iter().enumerate() {
+        let mut before = row[0];
+        row[0] = n + 1;
+        for (m, other) in found.iter().enumerate() {
+            let exchanged = before + usize::from(phone != other);
+            before = row[m + 1];
+            row[m + 1] = exchanged.min(before + 1).min(row[m] + 1);
+        }
+    }
+    row[found.len()]
+}
+
+#[test]
+fn words_that_nothing_was_learned_from_get_their_phones() {
+    let list = std::fs::read_to_string(folder().join("held-out-words.txt")).unwrap();
+    let pairs: Vec<(&str, Vec<&str>)> = list
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(word, phones)| (word, phones.split(' ').collect()))
+        .collect();
+    assert_eq!(pairs.len(), 2_000);
+    let compact = compact();
+    let letters = compact.parts().0.words.letters();
+    let mut scratch = Scratch::default();
+    // Where the stress lies is not counted.
+    let plain = |phone: &'static str| phone.trim_end_matches('1');
+    let (mut wrong, mut all) = (0, 0);
+    for pairs in pairs.chunks(100) {
+        let words: Vec<&str> = pairs.iter().map(|(word, _)| *word).collect();
+        let found = letters.phones(&words, &mut scratch);
+        for ((_, right), found) in pairs.iter().zip(found) {
+            let found: Vec<&str> = found
+                .iter()
+                .map(|phone| plain(PHONES[usize::from(*phone)]))
+                .collect();
+            let right: Vec<&str> = right
+                .iter()
+                .map(|phone| phone.trim_end_matches('1'))
+                .collect();
+            wrong += distance(&right, &found);
+            all += right.len();
+        }
+    }
+    let rate = 100.0 * wrong as f64 / all as f64;
+    println!("{rate:.2} % of {all} phones are wrong");
+    assert!(rate <= 8.0, "{rate:.2} % of {all} phones are wrong");
+}

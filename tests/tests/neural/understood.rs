@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//! The voice that cudattsynth comes with, recognised by words, beside the voice that it was learned from.
+
+use std::{fs, path::Path, process::Command};
+
+use duplex_tests::{
+    hearing::{error_rate, word_errors},
+    held_out::Sentences,
+    plugins,
+    signal::write_wav,
+    speaking::{Rig, samples},
+};
+use gst::prelude::*;
+
+/// Sentences; SENTENCES=200 hears all.
+const COUNT: usize = 40;
+/// Words heard wrong, more than of the source on the same sentences, in points: the bound of all 200, and what chance adds with fewer.
+const MORE: f64 = 5.0;
+
+/// What pocketsphinx hears with its own model of English, which is what heard the source.
+fn recognise(wav: &Path) -> String {
+    let told = Command::new("pocketsphinx_continuous")
+        .arg("-infile")
+        .arg(wav)
+        .args(["-logfn", "/dev/null"])
+        .output()
+        .expect("pocketsphinx_continuous runs: apt-get install pocketsphinx");
+    assert!(told.status.success(), "{told:?}");
+    String::from_utf8(told.stdout).unwrap()
+}
+
+#[test]
+fn sentences_are_understood_nearly_as_well_as_the_sources() {
+    plugins::init();
+    let count = std::env::var("SENTENCES").map_or(COUNT, |count| count.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let sentences = Sentences::read().unwrap();
+    let (mut ours, mut source) = (Vec::new(), Vec::new());
+    for (number, sentence) in sentences.all().iter().take(count).enumerate() {
+        let rig = Rig::new("cudattsynth");
+        rig.element.set_property("seed", 1_u64);
+        rig.start();
+        rig.begin_bytes();
+        rig.push(&sentence.text).unwrap();
+        let sound = samples(&rig.drain());
+        let sound: Vec<f32> = sound.iter().map(|x| f32::from(*x) / 32_768.0).collect();
+        let wav = folder.path().join(format!("{number}.wav"));
+        write_wav(&wav, &sound, 16_000).unwrap();
+        let heard = recognise(&wav);
+        fs::remove_file(&wav).unwrap();
+        let errors = word_errors(&sentence.text, &heard);
+        source.push((sentence.wrong, errors.1));
+        ours.push(errors);
+    }
+    assert_eq!(ours.len(), count, "so many sentences were kept");
+    let (ours, source) = (error_rate(ours).unwrap(), error_rate(source).unwrap());
+    println!("{count} sentences: {ours:.1} % of the words are heard wrong, of the source's {source:.1} %");
+    assert!(ours <= source + MORE, "{ours:.1} % against {source:.1} %");
+}
