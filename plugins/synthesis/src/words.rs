@@ -5,12 +5,16 @@ use std::ops::Range;
 
 use icu_segmenter::{WordSegmenter, options::WordBreakInvariantOptions};
 
-use crate::splitter::{tags, unspaced};
+use crate::splitter::{
+    phones::{self, Phones},
+    tags, unspaced,
+};
 
 /// The byte ranges of a text's words, in order: what stands between white space (or control
 /// characters), without the
 /// marks around it, where it holds a letter or digit. Scripts that write no white space between
-/// words (Chinese, Japanese, Thai …) are parted by dictionary. With `ssml`, tags are white space.
+/// words (Chinese, Japanese, Thai …) are parted by dictionary. With `ssml`, tags are white space. Of a word with its phones,
+/// `[Kyiv](/k iy v/)`, it is the word alone.
 ///
 /// ```
 /// let text = "It's 3.14, isn't it?";
@@ -23,12 +27,29 @@ pub fn words(text: &str, ssml: bool) -> Vec<Range<usize>> {
     let mut from = 0;
     if ssml {
         for tag in tags(text) {
-            plain_words(text, from..tag.start, &mut words);
+            words_without_phones(text, from..tag.start, &mut words);
             from = tag.end;
         }
     }
-    plain_words(text, from..text.len(), &mut words);
+    words_without_phones(text, from..text.len(), &mut words);
     words
+}
+
+fn words_without_phones(text: &str, range: Range<usize>, words: &mut Vec<Range<usize>>) {
+    let mut from = range.start;
+    for (at, _) in text[range.clone()].match_indices('[') {
+        let at = range.start + at;
+        if at < from {
+            continue;
+        }
+        if let Phones::Found(length) = phones::at(&text[at..range.end], true) {
+            plain_words(text, from..at, words);
+            let word = text[at..].find(']').map_or(at, |end| at + end);
+            plain_words(text, at + 1..word, words);
+            from = at + length;
+        }
+    }
+    plain_words(text, from..range.end, words);
 }
 
 fn plain_words(text: &str, range: Range<usize>, words: &mut Vec<Range<usize>>) {

@@ -47,3 +47,12 @@ fn tags_are_no_words() {
         .collect();
     assert_eq!(got, ["a", "b", "c", "amp", "1", "2"]);
 }
+
+#[test]
+fn phones_of_a_word_are_no_words() {
+    let text = "the [gif](/jh ih f/) and [New York](/n uw y ao r k/), not [this](one) nor [that]";
+    let words = duplex_synthesis::words(text, false);
+    let words: Vec<&str> = words.into_iter().map(|word| &text[word]).collect();
+    let expected = "the gif and New York not this](one nor that";
+    assert_eq!(words.join(" "), expected);
+}

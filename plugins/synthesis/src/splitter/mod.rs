@@ -41,7 +41,7 @@
 
 mod abbreviations;
 mod marks;
-mod phones;
+pub(crate) mod phones;
 mod scan;
 mod window;
 

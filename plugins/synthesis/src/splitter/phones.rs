@@ -6,7 +6,7 @@ const MAX_WORD: usize = 40;
 /// Most characters of phones.
 const MAX_PHONES: usize = 80;
 
-pub(super) enum Phones {
+pub(crate) enum Phones {
     None,
     /// It depends on text to come.
     Incomplete,
@@ -15,7 +15,7 @@ pub(super) enum Phones {
 }
 
 /// Whether a word with its phones begins a text. `end`: no more text is to come.
-pub(super) fn at(text: &str, end: bool) -> Phones {
+pub(crate) fn at(text: &str, end: bool) -> Phones {
     if !text.starts_with('[') {
         return Phones::None;
     }
