@@ -23,7 +23,7 @@ mod stretch;
 mod text;
 mod weights;
 
-pub use engine::{NeuralEngine, Options, Settings, Stats};
+pub use engine::{Listener, NeuralEngine, Options, Settings, Stats};
 pub use layers::Precision;
 pub use load::{Load, Loaded, Quantization, Tuned};
 pub use weights::{LoadError, Weights};

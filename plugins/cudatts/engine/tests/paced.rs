@@ -6,7 +6,7 @@ mod toy;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use duplex_neural::{NeuralEngine, Options, Settings};
+use duplex_neural::{Listener, NeuralEngine, Options, Settings};
 use duplex_synthesis::{Error, Request, WordMark, words};
 use toy::paced::{FRAME, Paced, RATE, level, until};
 
@@ -148,6 +148,25 @@ impl std::io::Write for Log {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+#[test]
+fn who_listens_hears_all_that_is_not_spoken() {
+    let engine = engine();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener: Listener = Arc::new({
+        let heard = heard.clone();
+        move |bytes, why: &str| heard.lock().unwrap().push((bytes, why.to_owned()))
+    });
+    let opened = engine.open_heard(&Request::default(), Settings::default(), Some(listener));
+    let mut utterance = opened.unwrap();
+    utterance.text.push("one, two é ü.").unwrap();
+    utterance.text.finish().unwrap();
+    while utterance.audio.next().unwrap().is_some() {}
+    let heard = heard.lock().unwrap();
+    let places: Vec<_> = heard.iter().map(|(bytes, _)| bytes.clone()).collect();
+    assert_eq!(places, [9..11, 12..14]);
+    assert_eq!(heard[0].1, "this voice says a to z");
 }
 
 #[test]

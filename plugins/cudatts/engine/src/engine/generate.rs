@@ -113,7 +113,7 @@ impl Stepper {
         };
         let ssml = speech.facts().ssml;
         let pulled = script.pull(speech.reader(), &*self.family, ssml, self.join);
-        script.tell_skipped(speech.id());
+        script.tell_skipped(speech.id(), speech.facts().listener.as_ref());
         match pulled {
             Ok(Pulled::Line) => return true,
             Ok(Pulled::Pending) => {}

@@ -38,7 +38,7 @@ use std::{
     any::Any,
     collections::HashMap,
     fmt,
-    ops::{Deref, DerefMut, RangeInclusive},
+    ops::{Deref, DerefMut, Range, RangeInclusive},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
@@ -131,6 +131,10 @@ pub struct Settings {
     /// As in [`Options`].
     pub look_ahead: Option<Duration>,
 }
+
+/// Hears of what an utterance does not speak as it is written: its bytes in the utterance's text, and why, without quoting it.
+/// Called by the engine's thread; it must return soon.
+pub type Listener = Arc<dyn Fn(Range<usize>, &str) + Send + Sync>;
 
 /// The factors of pitch that every engine accepts.
 pub const PITCHES: RangeInclusive<f64> = 0.5..=2.0;
@@ -242,6 +246,16 @@ impl NeuralEngine {
 
     /// [`Engine::open`] with settings of its own.
     pub fn open_with(&self, request: &Request, settings: Settings) -> Result<Utterance, Error> {
+        self.open_heard(request, settings, None)
+    }
+
+    /// The same where somebody hears what is not spoken; otherwise the log does.
+    pub fn open_heard(
+        &self,
+        request: &Request,
+        settings: Settings,
+        listener: Option<Listener>,
+    ) -> Result<Utterance, Error> {
         check_rate(request.rate)?;
         let pitch = settings.pitch.unwrap_or(self.options.pitch);
         check_pitch(pitch)?;
@@ -265,6 +279,7 @@ impl NeuralEngine {
             rate: request.rate,
             tempo,
             ssml: request.ssml,
+            listener,
             sample_rate: self.family.sample_rate(),
         };
         let mut writer = None;

@@ -14,7 +14,7 @@ use crate::{
     schedule::Id,
 };
 
-use super::guarded;
+use super::{Listener, guarded};
 
 /// A sentence that is longer is spoken in parts, in bytes.
 const LONGEST: usize = 1000;
@@ -106,11 +106,13 @@ impl Script {
         Ok(Pulled::Line)
     }
 
-    /// Tells the log what was found since the last call that is not spoken: one warning for an utterance, which may be full
-    /// of it.
-    pub fn tell_skipped(&mut self, utterance: Id) {
+    /// Tells what was found since the last call that is not spoken. Without a listener the log hears of it: one warning for
+    /// an utterance, which may be full of it.
+    pub fn tell_skipped(&mut self, utterance: Id, listener: Option<&Listener>) {
         for (bytes, why) in self.skipped.drain(..) {
-            if std::mem::replace(&mut self.warned, true) {
+            if let Some(listener) = listener {
+                listener(bytes, &why);
+            } else if std::mem::replace(&mut self.warned, true) {
                 tracing::debug!(utterance, ?bytes, "not spoken as it is written: {why}");
             } else {
                 tracing::warn!(utterance, ?bytes, "not spoken as it is written: {why}");

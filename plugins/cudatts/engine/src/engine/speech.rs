@@ -20,7 +20,7 @@ use crate::{
     stretch::Stretch,
 };
 
-use super::{core::Core, marks::Assembler, script::Word, voices::Speaker};
+use super::{Listener, core::Core, marks::Assembler, script::Word, voices::Speaker};
 
 /// What is fixed from the beginning of an utterance.
 pub struct Facts {
@@ -32,6 +32,7 @@ pub struct Facts {
     /// Speed at which the family's sound is to be played: the same, or 1.0 where the family paces.
     pub tempo: f64,
     pub ssml: bool,
+    pub listener: Option<Listener>,
     pub sample_rate: u32,
 }
 
