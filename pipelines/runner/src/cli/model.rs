@@ -10,17 +10,20 @@ use std::{
 
 use clap::Subcommand;
 use comfy_table::{CellAlignment, Table, presets};
-use duplex_models::{Cache, Catalogue, Fault, Hub, Model, Place};
+use duplex_models::{BuiltIn, COMPACT, Cache, Catalogue, Fault, Hub, Model, Place};
 use duplex_runner::models::{Error, Fetch, Plan, Server, Wanted, Watcher};
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{FAILED, USAGE, complain, print};
 
+/// Where a model is that is no file.
+const BUILT_IN: &str = "built in";
+
 /// Fetch, list and verify the neural voices of cudattsynth
 ///
-/// Models lie in the cache that huggingface_hub keeps (HF_HUB_CACHE, HF_HOME, ~/.cache/huggingface/hub): what Python has
-/// fetched is found, and what is fetched here Python finds. HF_ENDPOINT names another hub, HF_TOKEN says who asks. No other
-/// command, and no element, downloads anything.
+/// The model `compact` is built in and needs none of this. Others lie in the cache that huggingface_hub keeps (HF_HUB_CACHE,
+/// HF_HOME, ~/.cache/huggingface/hub): what Python has fetched is found, and what is fetched here Python finds. HF_ENDPOINT
+/// names another hub, HF_TOKEN says who asks. No other command, and no element, downloads anything.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   duplex model list
@@ -70,6 +73,38 @@ enum Command {
     },
 }
 
+impl Command {
+    /// The model that it is for.
+    fn model(&self) -> Option<&str> {
+        match self {
+            Command::Fetch { name, .. } => Some(name),
+            Command::List { name } | Command::Verify { name, .. } => name.as_deref(),
+        }
+    }
+}
+
+/// The commands for a model that is no file.
+fn built_in(command: &Command, model: &BuiltIn) -> u8 {
+    let BuiltIn { name, voice, .. } = model;
+    match command {
+        Command::List { .. } => {
+            let mut table = table(&["voice", "here"]);
+            table.add_row([&format!("{voice} (default)"), BUILT_IN]);
+            show(&table)
+        }
+        Command::Fetch { .. } => {
+            print(&format!(
+                "{name} is built in and needs no fetching: cudattsynth speaks with it where no model is named\n"
+            ));
+            0
+        }
+        Command::Verify { .. } => {
+            print(&format!("{name}: built in\n"));
+            0
+        }
+    }
+}
+
 pub fn main(args: &Args) -> u8 {
     let catalogue = match &args.catalogue {
         Some(path) => Catalogue::read(path),
@@ -94,6 +129,9 @@ pub fn main(args: &Args) -> u8 {
             USAGE
         })
     };
+    if args.command.model() == Some(COMPACT.name) {
+        return built_in(&args.command, &COMPACT);
+    }
     let done = match &args.command {
         Command::Fetch {
             name,
@@ -342,6 +380,15 @@ fn list(catalogue: &Catalogue, cache: &Cache) -> u8 {
         "cloning",
         "here",
     ]);
+    let parameters = |count: u64| format!("{:.1} M", count as f64 / 1e6);
+    table.add_row([
+        COMPACT.name,
+        COMPACT.language,
+        &parameters(COMPACT.parameters),
+        COMPACT.licence,
+        "no",
+        BUILT_IN,
+    ]);
     for model in catalogue.models() {
         let here = model.here(cache);
         let size = DecimalBytes(here.size());
@@ -359,7 +406,7 @@ fn list(catalogue: &Catalogue, cache: &Cache) -> u8 {
             Some(place) if place.repository != model.weights.repository => "with --cloning",
             _ => "no",
         };
-        let parameters = format!("{:.1} M", model.parameters as f64 / 1e6);
+        let parameters = parameters(model.parameters);
         table.add_row([
             &model.name,
             &model.language,

@@ -663,11 +663,33 @@ fn a_cache_that_cannot_be_written_is_named() {
 // ---- list and verify ---------------------------------------------------------------------------
 
 #[test]
+fn the_model_that_is_built_in_needs_no_fetching() {
+    let house = House::new();
+    let said = house.run(&["fetch", "compact"]).good();
+    assert!(
+        said.out
+            .starts_with("compact is built in and needs no fetching"),
+        "{}",
+        said.out
+    );
+    let said = house.run(&["list", "compact"]).good();
+    assert!(
+        said.out.contains("compact (default)") && said.out.contains("built in"),
+        "{}",
+        said.out
+    );
+    house.run(&["verify", "compact"]).good();
+    let said = house.run(&["list", "compakt"]);
+    assert!(said.err.contains("did you mean `compact`?"), "{}", said.err);
+    assert!(house.hub.asked().is_empty());
+}
+
+#[test]
 fn the_list_shows_what_there_is_and_what_is_here() {
     let house = House::new();
     let said = house.run(&["list"]).good();
     assert!(said.out.starts_with("model "), "{}", said.out);
-    assert_eq!(said.out.lines().count(), 1 + 28);
+    assert_eq!(said.out.lines().count(), 1 + 1 + 28);
     let line = |name: &str, said: &Said| {
         let line = said
             .out
@@ -676,6 +698,10 @@ fn the_list_shows_what_there_is_and_what_is_here() {
             .unwrap();
         line.split_whitespace().collect::<Vec<_>>().join(" ")
     };
+    assert_eq!(
+        line("compact", &said),
+        "compact en 3.2 M MPL-2.0 no built in"
+    );
     assert_eq!(
         line("english", &said),
         "english en 99.7 M CC-BY-4.0 with --cloning no"

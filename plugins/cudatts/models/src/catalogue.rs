@@ -11,7 +11,7 @@ use std::{
 use duplex_yaml::{Form, Mapping, Report, Source, Span, Spanned, nearest, yaml};
 use serde_json::{Map, Value};
 
-use crate::{configuration, place::Place};
+use crate::{COMPACT, configuration, place::Place};
 
 /// Names a catalogue of one's own, whose models stand beside the published ones.
 pub const VARIABLE: &str = "DUPLEX_CATALOGUE";
@@ -108,7 +108,8 @@ impl Catalogue {
 
     /// `; did you mean …?` where a name is near.
     pub fn nearest(&self, name: &str) -> String {
-        nearest(name, self.models.iter().map(|model| model.name.as_str()))
+        let names = self.models.iter().map(|model| model.name.as_str());
+        nearest(name, names.chain([COMPACT.name]))
     }
 
     fn with(mut self, source: Source) -> Result<Catalogue, Report> {
@@ -180,6 +181,10 @@ impl Catalogue {
         mut mapping: Mapping<'_>,
         report: &mut Report,
     ) -> Option<Model> {
+        if name.value == COMPACT.name {
+            let what = "is the name of the model that is built in; give yours another";
+            report.add(name.at, format!("`{}` {what}", name.value));
+        }
         // A name is typed on command lines, and stands in places.
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(plain) {

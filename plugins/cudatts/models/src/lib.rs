@@ -2,7 +2,7 @@
 
 //! Models that are published: their names, how each is built, and where its files lie.
 //!
-//! A [`Catalogue`] knows the models. Files lie in the cache that huggingface_hub keeps, so that what Python has fetched is found
+//! [`COMPACT`] is built in. A [`Catalogue`] knows the others. Files lie in the cache that huggingface_hub keeps, so that what Python has fetched is found
 //! here, and what is fetched here Python finds: [`Cache`]. Nothing of this opens the network; `duplex model fetch` does, and
 //! puts what it got where a `Cache` says.
 //!
@@ -16,6 +16,7 @@
 //! assert!(model.here(&cache).missing().contains(&"weights"));
 //! ```
 
+mod built_in;
 mod cache;
 mod catalogue;
 mod configuration;
@@ -23,6 +24,7 @@ mod digest;
 mod here;
 mod place;
 
+pub use built_in::{BuiltIn, COMPACT};
 pub use cache::{Cache, Hub};
 pub use catalogue::{Catalogue, Model, VARIABLE};
 pub use digest::Digest;
