@@ -43,16 +43,6 @@ fn replaced(path: &Path, what: &str, by: &str) {
 }
 
 #[test]
-fn without_a_model_it_says_which_property_to_set() {
-    plugins::init();
-    let said = refusal(&Rig::new("cudattsynth"));
-    assert!(
-        said.contains("no model") && said.contains("set model"),
-        "{said}"
-    );
-}
-
-#[test]
 fn a_folder_that_is_none_or_lacks_a_file_is_named() {
     plugins::init();
     let rig = Rig::new("cudattsynth");

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! `cudattsynth` with small models of made-up weights: all that a neural voice does but speak sense.
+//! `cudattsynth` with the small voice that is built in, and with small models of made-up weights: all that a neural voice does
+//! but speak sense.
 
+mod compact;
 mod devices;
 mod growth;
 mod loading;
+mod odd;
 mod sharing;
 mod speech;
+mod trained;
 mod worker;
 
 use duplex_neural_small::SmallModel;

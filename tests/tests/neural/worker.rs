@@ -24,10 +24,15 @@ fn command(model: &SmallModel, more: &[&str]) -> Command {
         .args(["--listen", "127.0.0.1:0", "--model"])
         .arg(model.path())
         .args(more);
+    clean(&mut command);
+    command
+}
+
+/// Without what the environment of whoever runs the tests says.
+fn clean(command: &mut Command) {
     for name in ["DEFAULT_MODEL_ID", "DEFAULT_MODEL", "DUPLEX_WORKER_API_KEY"] {
         command.env_remove(name);
     }
-    command
 }
 
 fn worker(model: &SmallModel, more: &[&str]) -> Worker {
@@ -83,6 +88,33 @@ fn a_worker_streams_what_the_element_speaks() {
         errors[0].1.contains("`clara`") && errors[0].1.contains("anna, bert"),
         "{errors:?}"
     );
+}
+
+#[test]
+fn a_worker_that_is_told_no_model_speaks_with_the_one_that_is_built_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.dict");
+    std::fs::write(&path, "told g uh d b ay\n").unwrap();
+    let of = |more: &[&str]| {
+        let mut command = Command::new(plugins::built("duplex-worker-neural"));
+        command.args(["--listen", "127.0.0.1:0", "--seed", "9"]);
+        clean(command.args(more));
+        let worker = Worker::of(command);
+        let rig = client(&worker.uri());
+        rig.push(SENTENCE).unwrap();
+        let out = rig.drain();
+        (samples(&out), words(&out))
+    };
+    let (there, marks) = of(&[]);
+    assert_eq!(marks.len(), 10);
+    assert!(marks.iter().all(|word| word.exact), "{marks:?}");
+    let near = crate::compact::small();
+    near.element.set_property("seed", 9_u64);
+    assert!(there == crate::compact::speak(&near, SENTENCE).0);
+    let (other, _) = of(&["--dictionary", path.to_str().unwrap()]);
+    assert!(other != there, "the dictionary was not read");
+    let (higher, _) = of(&["--pitch", "1.3"]);
+    assert!(higher.len() == there.len() && higher != there);
 }
 
 #[test]
@@ -247,6 +279,8 @@ fn the_licence_is_that_of_what_is_linked() {
     let told = plugins::told(&output);
     for option in [
         "--model",
+        "--dictionary",
+        "--pitch",
         "--max-batch",
         "--quantization",
         "--config",

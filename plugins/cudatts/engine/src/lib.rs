@@ -23,7 +23,8 @@ mod stretch;
 mod text;
 mod weights;
 
-pub use engine::{Listener, NeuralEngine, Options, Settings, Stats};
+pub use duplex_models::COMPACT;
+pub use engine::{Listener, NeuralEngine, Options, PITCHES, Settings, Stats};
 pub use layers::Precision;
 pub use load::{Load, Loaded, Quantization, Tuned};
 pub use weights::{LoadError, Weights};

@@ -2,13 +2,20 @@
 
 //! From the name of a model to an engine that speaks with it, which all who name the same share.
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    path::PathBuf,
+    sync::Arc,
+};
 
+use duplex_english::Dictionary;
+use duplex_models::COMPACT;
 use duplex_synthesis::{Engine, Error, Request, Utterance, Voice};
 
 use crate::{
-    LoadError, NeuralEngine, Options, Precision, Settings,
+    Listener, LoadError, NeuralEngine, Options, Precision, Settings,
     backend::{abi, driver},
+    compact::{Compact, PHONES},
     device::{self, OnCard, Wish},
     family::Family,
     pocket::{DevicePocket, Pocket},
@@ -20,6 +27,8 @@ use crate::{
 const READING: f64 = 0.8;
 /// Most utterances at once where nobody says how many, on the CPU …
 const CPU_BATCH: usize = 16;
+/// … the same with the small voice, of which a core speaks dozens …
+const COMPACT_BATCH: usize = 256;
 /// … and on a card.
 const CARD_BATCH: usize = 256;
 
@@ -38,9 +47,9 @@ pub enum Quantization {
 }
 
 /// What is to be loaded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// The name of a published model that was fetched, or the folder of one.
+    /// `compact`, which is built in, the name of a published model that was fetched, or the folder of one.
     pub model: String,
     /// Where it is computed.
     pub device: Wish,
@@ -50,6 +59,23 @@ pub struct Load {
     pub quantization: Quantization,
     /// Most utterances that are spoken at once; of whoever loads it. 0 is what the device is good for.
     pub max_batch: usize,
+    /// How words are said that the model says otherwise: a file of lines such as `gif jh ih f`. Only with a model that reads
+    /// phones, such as `compact`.
+    pub dictionary: Option<PathBuf>,
+}
+
+impl Default for Load {
+    /// The model that is built in, where it is computed best.
+    fn default() -> Self {
+        Self {
+            model: COMPACT.name.into(),
+            device: Wish::default(),
+            ordinal: 0,
+            quantization: Quantization::default(),
+            max_batch: 0,
+            dictionary: None,
+        }
+    }
 }
 
 /// An engine that is loaded.
@@ -69,9 +95,20 @@ impl Load {
     ///
     /// # Errors
     /// [`Error::Unavailable`] with the file that is missing or wrong, with the memory that is, or with what a card lacks;
-    /// [`Error::BadRequest`] for numbers that the device does not compute with.
+    /// [`Error::BadRequest`] for numbers that the device does not compute with, and for a device or a dictionary that the model
+    /// has no use for.
     pub fn shared(&self, progress: &dyn Fn(&Progress)) -> Result<Loaded, Error> {
         let wrong = |what: &str| Err(Error::BadRequest(what.into()));
+        let place = Named::of(&self.model);
+        if place.is_compact() {
+            return self.compact(&place, progress);
+        }
+        if self.dictionary.is_some() {
+            return wrong(&format!(
+                "a dictionary is for models that read phones, such as {}, and {place} reads letters: unset it",
+                COMPACT.name
+            ));
+        }
         match (self.device, self.quantization) {
             (Wish::Cuda, Quantization::Q8) => {
                 return wrong(
@@ -109,6 +146,56 @@ impl Load {
             engine,
             device: "cpu".into(),
             fell_back,
+        })
+    }
+
+    /// The small voice, which is computed on the CPU.
+    fn compact(&self, place: &Named, progress: &dyn Fn(&Progress)) -> Result<Loaded, Error> {
+        let wrong = |what: String| Err(Error::BadRequest(what));
+        if self.device == Wish::Cuda {
+            return wrong(format!(
+                "the model {place} is computed on the CPU, not on cards: use device=auto or device=cpu"
+            ));
+        }
+        match self.quantization {
+            Quantization::Auto | Quantization::None => {}
+            Quantization::Q8 | Quantization::Bf16 => {
+                return wrong(format!(
+                    "the model {place} is computed in 32 bits: use quantization=auto or quantization=none"
+                ));
+            }
+        }
+        let (mut key, mut dictionary) = ("cpu".to_owned(), None);
+        if let Some(path) = &self.dictionary {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::Unavailable(format!(
+                    "the dictionary {} cannot be read: {error}",
+                    path.display()
+                ))
+            })?;
+            let name = path.display().to_string();
+            let parsed = Dictionary::parse(&text, &name, &PHONES[1..])
+                .map_err(|error| Error::BadRequest(error.to_string()))?;
+            // Who has the same words shares an engine, whatever the file is called, and a file that was changed is another.
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            key += &format!(" dictionary {:x}", hasher.finish());
+            dictionary = Some(parsed);
+        }
+        let engine = self.on(&key, COMPACT_BATCH, progress, |place, _| {
+            let compact = match place {
+                Named::Folder(path) => Compact::open(path)?,
+                Named::BuiltIn | Named::Published(_) => Compact::built_in()?,
+            };
+            Ok(match dictionary {
+                Some(dictionary) => Arc::new(compact.with_dictionary(dictionary)),
+                None => Arc::new(compact),
+            })
+        })?;
+        Ok(Loaded {
+            engine,
+            device: "cpu".into(),
+            fell_back: None,
         })
     }
 
@@ -185,12 +272,13 @@ impl Load {
 }
 
 /// A shared engine as one of those who share it uses it.
-#[derive(Debug)]
 pub struct Tuned {
     /// The engine.
     pub engine: Arc<NeuralEngine>,
     /// Of its utterances.
     pub settings: Settings,
+    /// Hears what they do not speak; where there is none, the log does.
+    pub listener: Option<Listener>,
 }
 
 impl Engine for Tuned {
@@ -211,6 +299,7 @@ impl Engine for Tuned {
     }
 
     fn open(&self, request: &Request) -> Result<Utterance, Error> {
-        self.engine.open_with(request, self.settings)
+        self.engine
+            .open_heard(request, self.settings, self.listener.clone())
     }
 }

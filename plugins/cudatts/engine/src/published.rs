@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-//! A model by what its user calls it: a folder, or the name of a published one that is in the user's cache.
+//! A model by what its user calls it: the one that is built in, a folder, or the name of a published one that is in the user's
+//! cache.
 
 use std::path::{Path, PathBuf};
 
-use duplex_models::{Catalogue, Hub, Model};
+use duplex_models::{COMPACT, Catalogue, Hub, Model};
 
 use crate::{
+    compact::Compact,
     folder,
     pocket::{Description, Files},
     weights::LoadError,
@@ -15,6 +17,8 @@ use crate::{
 /// A model that was named, and what stands for it among those who share one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
+    /// The model that is built in.
+    BuiltIn,
     /// A folder, by its canonical path.
     Folder(PathBuf),
     /// A published model, by its name.
@@ -22,8 +26,12 @@ pub enum Named {
 }
 
 impl Named {
-    /// What a name means. A folder comes before a model of the same name, and what looks like a path is one.
+    /// What a name means. The model that is built in is so whatever folders there are; a folder comes before a published model
+    /// of the same name, and what looks like a path is one.
     pub fn of(name: &str) -> Named {
+        if name == COMPACT.name {
+            return Named::BuiltIn;
+        }
         let path = Path::new(name);
         match path.canonicalize() {
             Ok(path) => Named::Folder(path),
@@ -32,12 +40,25 @@ impl Named {
         }
     }
 
-    /// Where its files are. Reads folders, and the catalogue that the environment names; nothing is downloaded.
+    /// Whether it is of the family `compact`: built in, or a folder with such files.
+    pub fn is_compact(&self) -> bool {
+        match self {
+            Named::BuiltIn => true,
+            Named::Folder(path) => !path.join("config.yaml").is_file() && Compact::is_in(path),
+            Named::Published(_) => false,
+        }
+    }
+
+    /// Where the files of a Pocket TTS model are. Reads folders, and the catalogue that the environment names; nothing is
+    /// downloaded.
     pub fn files(&self) -> Result<Files, LoadError> {
         let other = |what: String| LoadError::Other(what);
         let name = match self {
             Named::Folder(path) => return folder::model(path),
             Named::Published(name) => name,
+            Named::BuiltIn => {
+                return Err(other(format!("{self} is built in and has no files")));
+            }
         };
         let catalogue = Catalogue::of_user().map_err(|report| other(report.to_string()))?;
         let Some(hub) = Hub::of_user() else {
@@ -52,6 +73,7 @@ impl Named {
 impl std::fmt::Display for Named {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Named::BuiltIn => COMPACT.name.fmt(f),
             Named::Folder(path) => path.display().fmt(f),
             Named::Published(name) => name.fmt(f),
         }

@@ -119,6 +119,20 @@ fn an_unknown_name_is_told_with_the_nearest() {
 }
 
 #[test]
+fn the_small_voice_is_built_in_and_its_folder_known_by_its_files() {
+    assert_eq!(Named::of("compact"), Named::BuiltIn);
+    assert!(Named::BuiltIn.is_compact() && !Named::of("english").is_compact());
+    let here = tempfile::tempdir().unwrap();
+    let named = Named::of(here.path().to_str().unwrap());
+    assert!(!named.is_compact());
+    fs::write(here.path().join("hashes.txt"), "").unwrap();
+    assert!(named.is_compact());
+    // What has a configuration is of the other family.
+    fs::write(here.path().join("config.yaml"), "").unwrap();
+    assert!(!named.is_compact());
+}
+
+#[test]
 fn a_folder_comes_first_and_a_path_is_one() {
     let here = tempfile::tempdir().unwrap();
     let path = here.path().to_str().unwrap();

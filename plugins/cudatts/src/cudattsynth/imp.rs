@@ -6,9 +6,29 @@
 //! one engine, which speaks for all of them in one batch: whoever would run dry soonest comes first, and whoever has enough
 //! sound waits.
 //!
-//! `model` is the name of a published model that `duplex model fetch NAME` has fetched (or Python has: both look into the same
-//! cache), or a folder with `config.yaml`, `model.safetensors`, `tokenizer.json` (or `tokenizer.model`) and stored voices in
-//! `voices/`, as Pocket TTS publishes them. The element downloads nothing.
+//! `model=compact`, the default, is a small English voice that is part of the plugin: 16 kHz, on the CPU, loaded in a moment. Other
+//! models have more voices and languages, and speak better: `model` is then the name of a published one that `duplex model fetch
+//! NAME` has fetched (or Python has: both look into the same cache), or a folder with `config.yaml`, `model.safetensors`,
+//! `tokenizer.json` (or `tokenizer.model`) and stored voices in `voices/`, as Pocket TTS publishes them. A folder with
+//! `model.safetensors`, `words.txt` and `hashes.txt` holds a voice that was trained as `compact` was. The element downloads
+//! nothing.
+//!
+//! ## How it is said
+//! | | `compact` | Pocket TTS |
+//! |---|---|---|
+//! | `rate` | the voice speaks faster or slower itself | the sound is stretched |
+//! | `pitch` | a factor of its fundamental frequency | nothing; a WARNING message says so |
+//! | numbers, dates, addresses … | are read out as English | are for the model to read |
+//! | what cannot be spoken: emoji, other scripts | is left out, and a line of the category `cudattsynth` in GStreamer's log (`GST_DEBUG=cudattsynth:2`) says why | is for the model to read |
+//! | `voice/word` | exact: `marks=exact` | estimated: `marks=estimated` |
+//!
+//! With `compact`, a word's phones can be given in the text: `the [gif](/jh ih f/) of the day`, and for all texts in a file that
+//! `dictionary` names, a word and its phones on each line, `#` before comments:
+//! ```text
+//! gif jh ih f
+//! ```
+//! The phones are `aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh`, and
+//! `pau`, a pause. Words that are nowhere are spelled out by a network; none is an error.
 //!
 //! ## Loading
 //! A model is read at NULL to READY, which takes as long as that does. The bus hears of it in PROGRESS messages of the code `load`:
@@ -19,7 +39,8 @@
 //! ## Devices
 //! `device=auto` takes the NVIDIA card `device-id` where there is one, CUDA's libraries and our half of it (`make cuda`); where a
 //! driver is installed but something is missing or too old, a WARNING message says what was found, what is needed and what to do,
-//! and the CPU speaks. `device=cuda` makes an error of that. `devices` tells in one line what there is; CUDA is loaded at run
+//! and the CPU speaks. `device=cuda` makes an error of that. `compact` is computed on the CPU: `device=cuda` is an error with it,
+//! and `device=auto` none. `devices` tells in one line what there is; CUDA is loaded at run
 //! time, and a machine without it needs none.
 //!
 //! ## Full
@@ -33,7 +54,7 @@
 //! | field | type | |
 //! |---|---|---|
 //! | `device` | gchararray | the device that the model is on; empty in NULL |
-//! | `step-time`, `step-time-p99` | guint64, ns | time of a step of the model, which makes 80 ms of sound for each of its batch: mean, and what 99 of 100 stay below, of the last 512 |
+//! | `step-time`, `step-time-p99` | guint64, ns | time of a step of the model, which makes a frame of sound (40 ms with `compact`, 80 ms with Pocket TTS) for each of its batch: mean, and what 99 of 100 stay below, of the last 512 |
 //! | `decoder-step-time` | guint64, ns | the same of the decoder, which works at the same time: mean |
 //! | `batch-size` | guint64 | utterances of the last step |
 //! | `mean-batch-size` | gdouble | the same, mean of late |
@@ -45,22 +66,30 @@
 //! | `underruns` | guint64 | how often a consumer waited in the middle of speech |
 //! | `failures` | guint64 | how often the model failed, which ends all utterances that are open |
 //!
-//! All are 0 in NULL. Words (`voice/word`) have places that are estimated: `marks=estimated`.
+//! All are 0 in NULL.
 //!
 //! ## Example pipelines
 //! ```bash
-//! gst-launch-1.0 filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth model=english voice=alba ! autoaudiosink
+//! gst-launch-1.0 filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth ! autoaudiosink
 //! ```
-//! Reads a file to you.
+//! Reads a file to you, with the voice that comes with it.
 //!
 //! ```bash
-//! gst-launch-1.0 fdsrc ! text/x-raw,format=utf8 ! ttssink synthesizer="cudattsynth model=english"
+//! gst-launch-1.0 filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth model=english voice=alba ! autoaudiosink
+//! ```
+//! The same with a voice that was fetched.
+//!
+//! ```bash
+//! gst-launch-1.0 fdsrc ! text/x-raw,format=utf8 ! ttssink synthesizer="cudattsynth pitch=1.1"
 //! ```
 //! Speaks each line that is typed.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
-use duplex_neural::{Load, NeuralEngine, Tuned, device};
+use duplex_neural::{COMPACT, Load, NeuralEngine, PITCHES, Tuned, device};
 use duplex_synthesis::{Engine, Error};
 use duplex_textpad::{Loading, Settings as Common, Speaker};
 use gst::{glib, prelude::*};
@@ -73,6 +102,7 @@ const DEFAULT_DEVICE_ID: u32 = 0;
 const DEFAULT_SEED: u64 = 0;
 /// The model's own.
 const DEFAULT_TEMPERATURE: f64 = -1.0;
+const DEFAULT_PITCH: f64 = 1.0;
 
 duplex_textpad::text_to_audio_element! {
     /// The implementation of `cudattsynth`; what it has in common with other voices is duplex-textpad's.
@@ -81,7 +111,7 @@ duplex_textpad::text_to_audio_element! {
     category: "cudattsynth",
     long_name: "Neural speech synthesizer",
     description: "Speaks text with a neural voice in process, many speakers in one batch; \
-        for example: filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth model=english ! autoaudiosink",
+        for example: filesrc location=story.txt ! text/x-raw,format=utf8 ! cudattsynth ! autoaudiosink",
     author: "gst-duplex developers",
 }
 
@@ -94,18 +124,22 @@ struct Settings {
     max_batch: u32,
     seed: u64,
     temperature: f64,
+    pitch: f64,
+    dictionary: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            model: None,
+            model: Some(COMPACT.name.into()),
             device: Device::default(),
             device_id: DEFAULT_DEVICE_ID,
             quantization: Quantization::default(),
             max_batch: DEFAULT_MAX_BATCH,
             seed: DEFAULT_SEED,
             temperature: DEFAULT_TEMPERATURE,
+            pitch: DEFAULT_PITCH,
+            dictionary: None,
         }
     }
 }
@@ -140,10 +174,11 @@ impl Speaker for NeuralSpeaker {
             glib::ParamSpecString::builder("model")
                 .nick("Model")
                 .blurb(
-                    "Name of a published model that was fetched (duplex model list), or a folder with config.yaml, \
-                     model.safetensors, tokenizer.json or tokenizer.model, and stored voices in voices/; \
-                     read at NULL to READY and shared with all elements that name the same",
+                    "compact (English, built in), the name of a published model that was fetched (duplex model list), or a \
+                     folder with config.yaml, model.safetensors, tokenizer.json or tokenizer.model, and stored voices in \
+                     voices/; read at NULL to READY and shared with all elements that name the same",
                 )
+                .default_value(COMPACT.name)
                 .build(),
             glib::ParamSpecEnum::builder_with_default("device", Device::default())
                 .nick("Device")
@@ -166,7 +201,7 @@ impl Speaker for NeuralSpeaker {
                 .build(),
             glib::ParamSpecUInt::builder("max-batch")
                 .nick("Maximum Batch")
-                .blurb("Most utterances that are spoken at once with this model, a number of utterances; that of the element that loads it counts (0: what the device is good for, 16 on the CPU and 256 on a card)")
+                .blurb("Most utterances that are spoken at once with this model, a number of utterances; that of the element that loads it counts (0: what the device is good for, 16 on the CPU, 256 with compact and on a card)")
                 .maximum(4_096)
                 .default_value(DEFAULT_MAX_BATCH)
                 .build(),
@@ -182,6 +217,17 @@ impl Speaker for NeuralSpeaker {
                 .maximum(2.0)
                 .default_value(DEFAULT_TEMPERATURE)
                 .build(),
+            glib::ParamSpecDouble::builder("pitch")
+                .nick("Pitch")
+                .blurb("Factor of the voice's fundamental frequency: 2.0 is an octave up; models that cannot change it speak at their own, and a warning says so")
+                .minimum(*PITCHES.start())
+                .maximum(*PITCHES.end())
+                .default_value(DEFAULT_PITCH)
+                .build(),
+            glib::ParamSpecString::builder("dictionary")
+                .nick("Dictionary")
+                .blurb("File of words that are said otherwise, a word and its phones on each line (gif jh ih f); for models that read phones, such as compact; read at NULL to READY")
+                .build(),
         ]
     }
 
@@ -190,6 +236,8 @@ impl Speaker for NeuralSpeaker {
         let mut settings = self.settings();
         match name {
             "model" => settings.model = text(),
+            "dictionary" => settings.dictionary = text(),
+            "pitch" => settings.pitch = value.get().unwrap_or(DEFAULT_PITCH),
             "device" => settings.device = value.get().unwrap_or_default(),
             "device-id" => settings.device_id = value.get().unwrap_or(DEFAULT_DEVICE_ID),
             "quantization" => settings.quantization = value.get().unwrap_or_default(),
@@ -204,6 +252,8 @@ impl Speaker for NeuralSpeaker {
         let settings = self.settings();
         match name {
             "model" => Some(settings.model.to_value()),
+            "dictionary" => Some(settings.dictionary.to_value()),
+            "pitch" => Some(settings.pitch.to_value()),
             "device" => Some(settings.device.to_value()),
             "device-id" => Some(settings.device_id.to_value()),
             "devices" => Some(device::list().to_value()),
@@ -241,19 +291,15 @@ impl Speaker for NeuralSpeaker {
 
     fn engine(&self, _: &Common, loading: &Loading<'_>) -> Result<Arc<dyn Engine>, Error> {
         let settings = self.settings().clone();
-        let Some(model) = settings.model.as_deref().filter(|model| !model.is_empty()) else {
-            return Err(Error::Unavailable(
-                "no model: set model to the name of one that was fetched (duplex model list), or to a folder of one \
-                 (config.yaml, model.safetensors, tokenizer.json, voices/)"
-                    .into(),
-            ));
-        };
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let model = given(settings.model).unwrap_or_else(|| COMPACT.name.into());
         let load = Load {
-            model: model.to_owned(),
+            model: model.clone(),
             device: settings.device.into(),
             ordinal: settings.device_id,
             quantization: settings.quantization.into(),
             max_batch: settings.max_batch as usize,
+            dictionary: given(settings.dictionary).map(PathBuf::from),
         };
         let loaded = load.shared(&|news| loading.progress(news.done, &news.what))?;
         gst::info!(CAT, "{model} is on {}", loaded.device);
@@ -263,19 +309,35 @@ impl Speaker for NeuralSpeaker {
             ));
         }
         let engine = loaded.engine;
+        if settings.pitch != DEFAULT_PITCH && !engine.family().pitches() {
+            loading.warn(&format!(
+                "the model {model} cannot change its pitch and speaks at its own: pitch={} does nothing",
+                settings.pitch
+            ));
+        }
         *self.shared() = Arc::downgrade(&engine);
         *self.device() = loaded.device;
         let Settings {
-            seed, temperature, ..
+            seed,
+            temperature,
+            pitch,
+            ..
         } = settings;
         Ok(Arc::new(Tuned {
             engine,
             settings: duplex_neural::Settings {
                 seed: (seed != DEFAULT_SEED).then_some(seed),
                 temperature: (temperature >= 0.0).then_some(temperature as f32),
-                pitch: None,
+                pitch: Some(pitch),
                 look_ahead: None,
             },
+            // The text itself is the caller's, and stays out of the log.
+            listener: Some(Arc::new(|bytes, why| {
+                gst::warning!(
+                    CAT,
+                    "bytes {bytes:?} of a text are not spoken as they are written: {why}"
+                );
+            })),
         }))
     }
 }

@@ -3,12 +3,13 @@
 //! The command `duplex-worker-neural`.
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use clap::{Parser, ValueEnum};
-use duplex_neural::{Load, Settings, Tuned, device::Wish};
+use duplex_neural::{COMPACT, Load, PITCHES, Settings, Tuned, device::Wish};
 use duplex_synthesis::{Engine, Error};
 use duplex_worker::{
     command::{self, Program},
@@ -28,9 +29,9 @@ const NAME: &str = "neural";
 struct Arguments {
     #[command(flatten)]
     common: command::Common,
-    /// The model: the name of one that was fetched (duplex model list), or a folder with config.yaml, model.safetensors,
-    /// tokenizer.json and voices/.
-    #[arg(long, value_name = "NAME|FOLDER")]
+    /// The model: compact, which is built in and speaks English, the name of one that was fetched (duplex model list), or a
+    /// folder with config.yaml, model.safetensors, tokenizer.json and voices/.
+    #[arg(long, value_name = "NAME|FOLDER", default_value = COMPACT.name)]
     model: String,
     /// The model of sessions that name none: neural, or an alias of the configuration [default: neural].
     #[arg(long, value_name = "MODEL")]
@@ -41,7 +42,7 @@ struct Arguments {
     /// The number of the card, from 0 as CUDA counts those that are visible.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     device_id: u32,
-    /// Most utterances that are spoken at once [default: what the device is good for, 16 on the CPU and 256 on a card].
+    /// Most utterances that are spoken at once [default: what the device is good for, 16 on the CPU, 256 with compact and on a card].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     max_batch: Option<u32>,
     /// Numbers of the large matrices.
@@ -50,6 +51,13 @@ struct Arguments {
     /// How much chance is in the voice, 0.0 to 2.0 [default: the model's own].
     #[arg(long, value_name = "FACTOR", value_parser = temperature)]
     temperature: Option<f32>,
+    /// Factor of the voice's fundamental frequency, 0.5 to 2.0; nothing with models that cannot change it.
+    #[arg(long, value_name = "FACTOR", value_parser = pitch, default_value_t = 1.0)]
+    pitch: f64,
+    /// Words that are said otherwise: a file with a word and its phones on each line (gif jh ih f); for models that read
+    /// phones, such as compact.
+    #[arg(long, value_name = "FILE")]
+    dictionary: Option<PathBuf>,
     /// The same seed gives the same sound for the same text [default: another one for each utterance].
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -86,6 +94,11 @@ fn temperature(text: &str) -> Result<f32, String> {
     number.ok_or_else(|| format!("`{text}` is no number from 0.0 to 2.0"))
 }
 
+fn pitch(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| PITCHES.contains(number));
+    number.ok_or_else(|| format!("`{text}` is no number from 0.5 to 2.0"))
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let load = Load {
@@ -103,11 +116,12 @@ fn main() -> ExitCode {
             Quantization::Bf16 => duplex_neural::Quantization::Bf16,
         },
         max_batch: arguments.max_batch.unwrap_or(0) as usize,
+        dictionary: arguments.dictionary,
     };
     let settings = Settings {
         seed: arguments.seed,
         temperature: arguments.temperature,
-        pitch: None,
+        pitch: Some(arguments.pitch),
         look_ahead: None,
     };
     let program = Program {
@@ -123,10 +137,17 @@ fn main() -> ExitCode {
                         "{why}. The CPU speaks instead (--device cpu says so without this warning)"
                     );
                 }
+                if arguments.pitch != 1.0 && !loaded.engine.family().pitches() {
+                    tracing::warn!(
+                        "the model {} cannot change its pitch and speaks at its own: --pitch does nothing",
+                        load.model
+                    );
+                }
                 tracing::info!("{} is on {}", load.model, loaded.device);
                 Ok(Arc::new(Tuned {
                     engine: loaded.engine,
                     settings,
+                    listener: None,
                 }))
             }),
         }],
