@@ -10,6 +10,8 @@ mod clock;
 #[path = "mouth/line.rs"]
 mod line;
 
+#[path = "mouth/compact.rs"]
+mod compact;
 #[path = "mouth/ears.rs"]
 mod ears;
 #[path = "mouth/faults.rs"]
