@@ -60,7 +60,7 @@ help: ## this page
 	echo
 	sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 12
 	echo
-	echo '  run:      TLS=1 for browsers on other machines · PORT=8080 · VOICE=en-gb'
+	echo '  run:      TLS=1 for browsers on other machines · PORT=8080 · VOICE=en-gb, or VOICE=compact, a neural one'
 	echo '            DEMO=1 with recorded callers · QUIET=1 without sound · MIC=1 with your microphone and speakers'
 	echo '  test:     TESTS="-p gst-plugin-duplexvad" for a part of them · WHISPER_MODEL=ggml-base.bin for words of whisperasr'
 	echo '  install:  PREFIX=/usr for everybody, otherwise for you alone · PROFILE=dev · DESTDIR='
@@ -79,9 +79,13 @@ build:
 	$(CARGO) build $(WEBRTC)
 	$(if $(WHISPER),$(CARGO) build --lib $(WHISPER_IN) $(WHISPER_FEATURES))
 
+# `compact` is the voice of the small neural model; all others are eSpeak NG's.
+SPEAKER = $(if $(filter compact,$(VOICE)),cudattsynth,espeaktts)
+SERVING = duplex-worker$(if $(filter compact,$(VOICE)),-neural)
+
 # A worker on a free port, for as long as the recipe takes: `worker_address` is where.
 define WORKER
-coproc worker { exec "$(TARGET)/debug/duplex-worker" --listen 127.0.0.1:0 2>out/worker.log; }
+coproc worker { exec "$(TARGET)/debug/$(SERVING)" --listen 127.0.0.1:0 2>out/worker.log; }
 trap 'kill $$worker_PID 2>/dev/null || true' EXIT
 IFS= read -r -t 20 listening <&"$${worker[0]}" ||
     { echo 'the worker does not start:'; cat out/worker.log; exit 1; } >&2
@@ -149,19 +153,26 @@ demo:
 	    quiet=(--quiet)
 	fi
 	common=("$${caller[@]}" "$${quiet[@]}" $(if $(VOICE),voice=$(VOICE)))
-	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${common[@]}" \
+	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${common[@]}" synthesizer=$(SPEAKER) \
 	    --heard out/heard.wav --timeline=out/timeline.txt --html out/barge-in.html
 	[ -z "$(MIC)" ] || exit 0
+	if [ -z "$(VOICE)" ]; then
+	    echo
+	    echo 'the same with the small neural voice'
+	    $(GSTENV) "$(TARGET)/debug/duplex" run pipelines/barge-in.yaml "$${common[@]}" synthesizer=cudattsynth voice=compact \
+	        --heard out/compact.wav --timeline=out/compact.txt --html out/compact.html
+	fi
 	$(WORKER)
 	echo
-	echo "the same with the voice of a worker: duplex-worker, $$listening"
+	echo "the same with the voice of a worker: $(SERVING), $$listening"
 	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/offload.yaml "$${common[@]}" "worker=$$worker_address" \
 	    --heard out/offload.wav --timeline=out/offload.txt --html out/offload.html
 	echo
 	echo 'a conversation: a caller asks for a story, interrupts it, and lets it go on'
 	$(GSTENV) "$(TARGET)/debug/caller-recording" --script pipelines/conversation-caller.txt \
 	    --wav out/conversation-caller.wav --labels out/conversation-caller.json
-	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/conversation.yaml "$${quiet[@]}" --duration 32s \
+	$(GSTENV) "$(TARGET)/debug/duplex" run pipelines/conversation.yaml "$${quiet[@]}" synthesizer=$(SPEAKER) \
+	    $(if $(VOICE),voice=$(VOICE)) --duration 32s \
 	    --caller out/conversation-caller.wav --labels out/conversation-caller.json \
 	    --heard out/conversation.wav --timeline=out/conversation.txt --html out/conversation.html
 
@@ -264,8 +275,8 @@ parity: setup-test ## the neural engine against its PyTorch reference, in all pu
 # Who has weights listens with a recogniser.
 VOICES ?=
 
+MODEL ?= compact
 listen: setup-test build ## MODEL=english VOICES="alba marius": ten sentences of a neural voice, recognised: words heard wrong, share of real time
-	@[ -n "$(MODEL)" ] || { echo 'which model? make listen MODEL=english (`duplex model list`), or MODEL=folder' >&2; exit 1; }
 	$(CARGO) build -p duplex-tests --bin listen
 	$(GSTENV) "$(TARGET)/debug/listen" "cudattsynth model=\"$(MODEL)\"" $(VOICES:%=--voice %) --keep out/listen
 	echo 'the recordings are in out/listen'

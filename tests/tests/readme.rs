@@ -352,7 +352,8 @@ fn every_command_works_in_a_clean_clone() {
         }
     }
 
-    // With the voice of a worker.
+    // With the small neural voice, and with that of a worker.
+    tells_the_story(&clean.join("out/compact.txt"));
     tells_the_story(&clean.join("out/offload.txt"));
 
     // The same without a sound device, in the words of the text.
@@ -379,6 +380,7 @@ fn every_command_works_in_a_clean_clone() {
         seconds(&clean.join("out.wav")),
         seconds(&clean.join("fast.wav")),
     );
+    assert!(seconds(&clean.join("neural.wav")) > 2.0);
     assert!(normal > 4.0 && fast < normal * 0.9, "{normal} s, {fast} s");
     assert!((seconds(&clean.join("heard.wav")) - normal).abs() < 0.5);
     assert!(seconds(&clean.join("speech.wav")) > 0.7);
