@@ -59,7 +59,7 @@ pub struct Load {
     pub quantization: Quantization,
     /// Most utterances that are spoken at once; of whoever loads it. 0 is what the device is good for.
     pub max_batch: usize,
-    /// How words are said that the model says otherwise: a file of lines such as `gif jh ih f`. Only with a model that reads
+    /// How words are said that the model says otherwise: a file of lines such as `gif jh ih1 f`. Only with a model that reads
     /// phones, such as `compact`.
     pub dictionary: Option<PathBuf>,
 }

@@ -22,13 +22,13 @@
 //! | what cannot be spoken: emoji, other scripts | is left out, and a line of the category `cudattsynth` in GStreamer's log (`GST_DEBUG=cudattsynth:2`) says why | is for the model to read |
 //! | `voice/word` | exact: `marks=exact` | estimated: `marks=estimated` |
 //!
-//! With `compact`, a word's phones can be given in the text: `the [gif](/jh ih f/) of the day`, and for all texts in a file that
+//! With `compact`, a word's phones can be given in the text: `the [gif](/jh ih1 f/) of the day`, and for all texts in a file that
 //! `dictionary` names, a word and its phones on each line, `#` before comments:
 //! ```text
-//! gif jh ih f
+//! gif jh ih1 f
 //! ```
-//! The phones are `aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh`, and
-//! `pau`, a pause. Words that are nowhere are spelled out by a network; none is an error.
+//! The phones are `aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh`, with a
+//! 1 behind a vowel that is stressed (`jh ih1 f`), and `pau`, a pause. Words that are nowhere are spelled out by a network; none is an error.
 //!
 //! ## Loading
 //! A model is read at NULL to READY, which takes as long as that does. The bus hears of it in PROGRESS messages of the code `load`:
@@ -226,7 +226,7 @@ impl Speaker for NeuralSpeaker {
                 .build(),
             glib::ParamSpecString::builder("dictionary")
                 .nick("Dictionary")
-                .blurb("File of words that are said otherwise, a word and its phones on each line (gif jh ih f); for models that read phones, such as compact; read at NULL to READY")
+                .blurb("File of words that are said otherwise, a word and its phones on each line (gif jh ih1 f); for models that read phones, such as compact; read at NULL to READY")
                 .build(),
         ]
     }

@@ -54,7 +54,7 @@ struct Arguments {
     /// Factor of the voice's fundamental frequency, 0.5 to 2.0; nothing with models that cannot change it.
     #[arg(long, value_name = "FACTOR", value_parser = pitch, default_value_t = 1.0)]
     pitch: f64,
-    /// Words that are said otherwise: a file with a word and its phones on each line (gif jh ih f); for models that read
+    /// Words that are said otherwise: a file with a word and its phones on each line (gif jh ih1 f); for models that read
     /// phones, such as compact.
     #[arg(long, value_name = "FILE")]
     dictionary: Option<PathBuf>,
