@@ -165,20 +165,15 @@ fn a_dictionary_that_is_wrong_is_told_by_file_and_line() {
 }
 
 #[test]
-fn what_it_is_not_computed_on_is_an_error() {
-    for (property, value, sentence) in [
-        (
-            "device",
-            "cuda",
-            "on the CPU, not on cards: use device=auto",
-        ),
-        ("quantization", "q8_0", "in 32 bits: use quantization=auto"),
-    ] {
+fn numbers_that_it_is_not_computed_with_are_an_error() {
+    for quantization in ["q8_0", "bf16"] {
         let rig = small();
-        rig.element.set_property_from_str(property, value);
+        rig.element
+            .set_property_from_str("quantization", quantization);
         let told = bus(&rig);
         assert!(rig.element.set_state(gst::State::Ready).is_err());
         let said = errors(&told);
+        let sentence = "in 32 bits: use quantization=auto";
         assert!(said.len() == 1 && said[0].1.contains(sentence), "{said:?}");
     }
 }

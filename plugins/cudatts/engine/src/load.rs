@@ -29,8 +29,10 @@ const READING: f64 = 0.8;
 const CPU_BATCH: usize = 16;
 /// … the same with the small voice, of which a core speaks dozens …
 const COMPACT_BATCH: usize = 256;
-/// … and on a card.
+/// … and on a card, …
 const CARD_BATCH: usize = 256;
+/// … for which the small voice is small, too.
+const COMPACT_CARD_BATCH: usize = 1_024;
 
 /// Numbers of the large matrices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,8 +97,8 @@ impl Load {
     ///
     /// # Errors
     /// [`Error::Unavailable`] with the file that is missing or wrong, with the memory that is, or with what a card lacks;
-    /// [`Error::BadRequest`] for numbers that the device does not compute with, and for a device or a dictionary that the model
-    /// has no use for.
+    /// [`Error::BadRequest`] for numbers that the device does not compute with, and for a dictionary that the model has no
+    /// use for.
     pub fn shared(&self, progress: &dyn Fn(&Progress)) -> Result<Loaded, Error> {
         let wrong = |what: &str| Err(Error::BadRequest(what.into()));
         let place = Named::of(&self.model);
@@ -122,11 +124,19 @@ impl Load {
             }
             _ => {}
         }
+        self.somewhere(|on| self.on_card(on, progress), || self.on_cpu(progress))
+    }
+
+    /// An engine on a card where that is wished for and one can, or else on the CPU.
+    fn somewhere(
+        &self,
+        on_card: impl FnOnce(OnCard) -> Result<Arc<NeuralEngine>, Error>,
+        on_cpu: impl FnOnce() -> Result<Arc<NeuralEngine>, Error>,
+    ) -> Result<Loaded, Error> {
         let on_card = || {
             let on = device::card(self.ordinal)?;
-            let engine = self.on_card(on, progress)?;
             Ok(Loaded {
-                engine,
+                engine: on_card(on)?,
                 device: format!("cuda {}", on.card),
                 fell_back: None,
             })
@@ -141,22 +151,16 @@ impl Load {
                 Err(error) => driver::is_installed().then_some(error),
             },
         };
-        let engine = self.on_cpu(progress)?;
         Ok(Loaded {
-            engine,
+            engine: on_cpu()?,
             device: "cpu".into(),
             fell_back,
         })
     }
 
-    /// The small voice, which is computed on the CPU.
+    /// The small voice.
     fn compact(&self, place: &Named, progress: &dyn Fn(&Progress)) -> Result<Loaded, Error> {
         let wrong = |what: String| Err(Error::BadRequest(what));
-        if self.device == Wish::Cuda {
-            return wrong(format!(
-                "the model {place} is computed on the CPU, not on cards: use device=auto or device=cpu"
-            ));
-        }
         match self.quantization {
             Quantization::Auto | Quantization::None => {}
             Quantization::Q8 | Quantization::Bf16 => {
@@ -165,7 +169,7 @@ impl Load {
                 ));
             }
         }
-        let (mut key, mut dictionary) = ("cpu".to_owned(), None);
+        let (mut words, mut dictionary) = (String::new(), None);
         if let Some(path) = &self.dictionary {
             let text = std::fs::read_to_string(path).map_err(|error| {
                 Error::Unavailable(format!(
@@ -179,24 +183,34 @@ impl Load {
             // Who has the same words shares an engine, whatever the file is called, and a file that was changed is another.
             let mut hasher = DefaultHasher::new();
             text.hash(&mut hasher);
-            key += &format!(" dictionary {:x}", hasher.finish());
+            words = format!(" dictionary {:x}", hasher.finish());
             dictionary = Some(parsed);
         }
-        let engine = self.on(&key, COMPACT_BATCH, progress, |place, _| {
+        let open = |place: &Named| {
             let compact = match place {
                 Named::Folder(path) => Compact::open(path)?,
                 Named::BuiltIn | Named::Published(_) => Compact::built_in()?,
             };
-            Ok(match dictionary {
-                Some(dictionary) => Arc::new(compact.with_dictionary(dictionary)),
-                None => Arc::new(compact),
+            Ok::<_, LoadError>(match &dictionary {
+                Some(dictionary) => compact.with_dictionary(dictionary.clone()),
+                None => compact,
             })
-        })?;
-        Ok(Loaded {
-            engine,
-            device: "cpu".into(),
-            fell_back: None,
-        })
+        };
+        self.somewhere(
+            |on| {
+                let ordinal = i32::try_from(on.card.ordinal).unwrap_or(i32::MAX);
+                let key = format!("cuda {ordinal}{words}");
+                self.on(&key, COMPACT_CARD_BATCH, progress, |place, _| {
+                    Ok(Arc::new(open(place)?.on_device(on.backend, ordinal)))
+                })
+            },
+            || {
+                let key = format!("cpu{words}");
+                self.on(&key, COMPACT_BATCH, progress, |place, _| {
+                    Ok(Arc::new(open(place)?))
+                })
+            },
+        )
     }
 
     fn on_cpu(&self, progress: &dyn Fn(&Progress)) -> Result<Arc<NeuralEngine>, Error> {

@@ -24,7 +24,12 @@ fn dictionary(text: &str) -> (tempfile::TempDir, Load) {
 
 #[test]
 fn who_names_no_model_gets_the_one_that_is_built_in_and_shares_it() {
-    let first = load(Load::default()).unwrap();
+    // Where a machine has a card, that would be another device.
+    let first = load(Load {
+        device: Wish::Cpu,
+        ..Load::default()
+    });
+    let first = first.unwrap();
     let second = load(Load {
         model: "compact".into(),
         device: Wish::Cpu,
@@ -33,22 +38,15 @@ fn who_names_no_model_gets_the_one_that_is_built_in_and_shares_it() {
     });
     assert!(Arc::ptr_eq(&first.engine, &second.unwrap().engine));
     assert_eq!(first.device, "cpu");
-    // Nobody is warned of a card that it does not use.
+    // Nobody is warned of a card that nobody asked for.
     assert_eq!(first.fell_back, None);
     assert_eq!(first.engine.voices().unwrap()[0].name, "compact");
     assert!(first.engine.family().paces() && first.engine.family().pitches());
 }
 
 #[test]
-fn what_it_is_not_computed_on_or_with_is_refused() {
+fn numbers_that_it_is_not_computed_with_are_refused() {
     for (wanted, sentence) in [
-        (
-            Load {
-                device: Wish::Cuda,
-                ..Load::default()
-            },
-            "the model compact is computed on the CPU, not on cards: use device=auto or device=cpu",
-        ),
         (
             Load {
                 quantization: Quantization::Q8,
@@ -68,6 +66,23 @@ fn what_it_is_not_computed_on_or_with_is_refused() {
         assert!(matches!(error, Error::BadRequest(_)), "{error:?}");
         assert!(error.to_string().starts_with(sentence), "{error}");
     }
+}
+
+#[test]
+fn a_card_that_is_not_there_is_missed_by_whoever_wants_it() {
+    if duplex_neural::backend::driver::is_installed() {
+        println!("SKIPPED: this machine has NVIDIA's driver, so that its absence cannot be shown");
+        return;
+    }
+    let auto = load(Load::default()).unwrap();
+    assert_eq!((auto.device.as_str(), auto.fell_back), ("cpu", None));
+    let wanted = Load {
+        device: Wish::Cuda,
+        ..Load::default()
+    };
+    let error = wanted.shared(&|_| ()).unwrap_err();
+    assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().starts_with("no CUDA: "), "{error}");
 }
 
 #[test]

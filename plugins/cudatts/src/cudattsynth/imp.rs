@@ -6,7 +6,7 @@
 //! one engine, which speaks for all of them in one batch: whoever would run dry soonest comes first, and whoever has enough
 //! sound waits.
 //!
-//! `model=compact`, the default, is a small English voice that is part of the plugin: 16 kHz, on the CPU, loaded in a moment. Other
+//! `model=compact`, the default, is a small English voice that is part of the plugin: 16 kHz, loaded in a moment. Other
 //! models have more voices and languages, and speak better: `model` is then the name of a published one that `duplex model fetch
 //! NAME` has fetched (or Python has: both look into the same cache), or a folder with `config.yaml`, `model.safetensors`,
 //! `tokenizer.json` (or `tokenizer.model`) and stored voices in `voices/`, as Pocket TTS publishes them. A folder with
@@ -39,9 +39,8 @@
 //! ## Devices
 //! `device=auto` takes the NVIDIA card `device-id` where there is one, CUDA's libraries and our half of it (`make cuda`); where a
 //! driver is installed but something is missing or too old, a WARNING message says what was found, what is needed and what to do,
-//! and the CPU speaks. `device=cuda` makes an error of that. `compact` is computed on the CPU: `device=cuda` is an error with it,
-//! and `device=auto` none. `devices` tells in one line what there is; CUDA is loaded at run
-//! time, and a machine without it needs none.
+//! and the CPU speaks. `device=cuda` makes an error of that. `compact` is computed in 32 bits on both. `devices` tells in one line
+//! what there is; CUDA is loaded at run time, and a machine without it needs none.
 //!
 //! ## Full
 //! Where one more speaker would keep others from being spoken in time, or where `max-batch` speak, an utterance is refused before
@@ -201,7 +200,7 @@ impl Speaker for NeuralSpeaker {
                 .build(),
             glib::ParamSpecUInt::builder("max-batch")
                 .nick("Maximum Batch")
-                .blurb("Most utterances that are spoken at once with this model, a number of utterances; that of the element that loads it counts (0: what the device is good for, 16 on the CPU, 256 with compact and on a card)")
+                .blurb("Most utterances that are spoken at once with this model, a number of utterances; that of the element that loads it counts (0: what the device is good for, 16 on the CPU, 256 on a card; with compact 256 and 1024)")
                 .maximum(4_096)
                 .default_value(DEFAULT_MAX_BATCH)
                 .build(),

@@ -42,7 +42,7 @@ struct Arguments {
     /// The number of the card, from 0 as CUDA counts those that are visible.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     device_id: u32,
-    /// Most utterances that are spoken at once [default: what the device is good for, 16 on the CPU, 256 with compact and on a card].
+    /// Most utterances that are spoken at once [default: what the device is good for, 16 on the CPU, 256 on a card; with compact 256 and 1024].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     max_batch: Option<u32>,
     /// Numbers of the large matrices.
