@@ -11,6 +11,7 @@ mod odd;
 mod sharing;
 mod speech;
 mod trained;
+mod understood;
 mod worker;
 
 use duplex_neural_small::SmallModel;
