@@ -218,7 +218,7 @@ impl Speaker for NeuralSpeaker {
                 .build(),
             glib::ParamSpecDouble::builder("pitch")
                 .nick("Pitch")
-                .blurb("Factor of the voice's fundamental frequency: 2.0 is an octave up; models that cannot change it speak at their own, and a warning says so")
+                .blurb("Factor of the voice's fundamental frequency: 1.0 is its own, 2.0 an octave up; models that cannot change it speak at their own, and a warning says so")
                 .minimum(*PITCHES.start())
                 .maximum(*PITCHES.end())
                 .default_value(DEFAULT_PITCH)
