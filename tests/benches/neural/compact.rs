@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use duplex_neural::{
     NeuralEngine, Options,
     compact::{Compact, FRAME_SAMPLES, RATE},
-    family::{Decoder, Family, Frames, Generator, Manner},
+    family::{Family, Frames, Manner},
 };
 use duplex_synthesis::{Engine, Request};
 use duplex_tests::{
