@@ -7,6 +7,7 @@ mod compact;
 mod devices;
 mod growth;
 mod loading;
+mod measured;
 mod odd;
 mod sharing;
 mod speech;
