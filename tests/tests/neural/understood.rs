@@ -55,6 +55,8 @@ fn sentences_are_understood_nearly_as_well_as_the_sources() {
     }
     assert_eq!(ours.len(), count, "so many sentences were kept");
     let (ours, source) = (error_rate(ours).unwrap(), error_rate(source).unwrap());
-    println!("{count} sentences: {ours:.1} % of the words are heard wrong, of the source's {source:.1} %");
+    println!(
+        "{count} sentences: {ours:.1} % of the words are heard wrong, of the source's {source:.1} %"
+    );
     assert!(ours <= source + MORE, "{ours:.1} % against {source:.1} %");
 }
