@@ -13,7 +13,7 @@ import numpy as np
 
 from features import Clause, frames_of
 from model import HOP, PHONE, PLACES
-from sentences import Sentences, words_of_lexicon
+from sentences import CONTRACTIONS, Sentences, words_of_lexicon
 from speech import Spoken, pronounce_all, speak_all, words_of
 
 SEED = 1
@@ -112,7 +112,7 @@ def learnable(word: str, phones: list[str]) -> bool:
 
 
 def make(folder: Path, sentences: int, words: int, workers: int) -> None:
-    """Writes `words.pickle` (word → phones), `held-out-words.pickle`, `ways.pickle` (word → phones in sentences), `examples.pickle` and `held-out.pickle`
+    """Writes `words.pickle` (word → phones), `contractions.pickle` (the same), `held-out-words.pickle`, `ways.pickle` (word → phones in sentences), `examples.pickle` and `held-out.pickle`
     (spoken sentences)."""
     folder.mkdir(parents=True, exist_ok=True)
     known = words_of_lexicon()
@@ -132,6 +132,6 @@ def make(folder: Path, sentences: int, words: int, workers: int) -> None:
         examples.extend(clauses_of(spoken, lexicon))
     seconds = sum(int(example.frames.sum()) for example in examples) * HOP / 16_000
     print(f"{len(examples)} clauses of {len(taught)} sentences, {seconds / 60:.0f} minutes", flush=True)
-    made = {"words": learned, "held-out-words": words_apart, "ways": ways_of(examples), "examples": examples, "held-out": speak_all(held, workers)}
+    made = {"words": learned, "contractions": pronounce_all(CONTRACTIONS, workers), "held-out-words": words_apart, "ways": ways_of(examples), "examples": examples, "held-out": speak_all(held, workers)}
     for name, value in made.items():
         (folder / f"{name}.pickle").write_bytes(pickle.dumps(value))

@@ -95,7 +95,7 @@ def vectors(networks: dict) -> dict[str, torch.Tensor]:
 
 def lexicon(folder: Path, network: Letters) -> dict[str, list[str]]:
     """How words that were learned are said, where the network says something else: in sentences where they came often enough
-    (a sentence says `a` otherwise than a list does), or else alone."""
+    (a sentence says `a` otherwise than a list does), or else alone. And contractions."""
     found = dict(split_words(folder)[1])
     ways: dict[str, Counter] = pickle.loads((folder / "ways.pickle").read_bytes())
     for word, of_word in ways.items():
@@ -103,7 +103,9 @@ def lexicon(folder: Path, network: Letters) -> dict[str, list[str]]:
         if word in found and count >= OFTEN:
             found[word] = list(way)
     said = spell_all(network, list(found))
-    return {word: phones for word, phones in sorted(found.items()) if said[word] != phones}
+    wrong = {word: phones for word, phones in found.items() if said[word] != phones}
+    contractions = pickle.loads((folder / "contractions.pickle").read_bytes())
+    return dict(sorted({**wrong, **contractions}.items()))
 
 
 def write(folder: Path, to: Path) -> None:

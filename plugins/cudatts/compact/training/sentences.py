@@ -50,6 +50,13 @@ BARE = "answer the question; believe it; bring the key; call again; carry the bo
 NUMBERS = "two three four five six seven eight nine ten eleven twelve thirteen twenty thirty forty fifty sixty ninety hundred".split()
 
 
+#: What the network of letters is not asked: an apostrophe says nothing of its sound.
+CONTRACTIONS = """ain't aren't can't couldn't couldn't've could've daren't didn't doesn't don't hadn't hasn't haven't he'd he'll he's here's how'd how'll how's i'd i'd've
+i'll i'm i've isn't it'd it'll it's let's ma'am mayn't might've must've mustn't needn't o'clock shan't she'd she'll she's should've shouldn't
+somebody's someone's that'd that'll that's there'd there'll there's they'd they'll they're they've wasn't we'd we'll we're we've weren't what'd what'll 
+what's what've when's where'd where's who'd who'll who's who've why'd why's won't would've wouldn't y'all you'd you'll you're you've""".split()
+
+
 def words_of_lexicon() -> list[str]:
     """Words of letters alone, each once."""
     if not LEXICON.exists():

@@ -26,6 +26,7 @@
 mod blocks;
 mod clause;
 mod device;
+mod endings;
 mod excitation;
 mod files;
 mod filters;

@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     blocks::Scratch,
+    endings,
     networks::Letters,
     phones::{self, Phone},
 };
@@ -79,8 +80,28 @@ impl Words {
         })
     }
 
-    /// The phones of each word. Words that nobody has asked for lately are computed, all together.
+    /// The phones of each word.
     pub fn phones(&self, words: &[&str], scratch: &mut Scratch) -> Vec<Vec<Phone>> {
+        if !words.iter().any(|word| word.contains('\'')) {
+            return self.plain(words, scratch);
+        }
+        let apart: Vec<(String, &str)> = words
+            .iter()
+            .map(|word| match self.listed.contains_key(*word) {
+                true => ((*word).to_owned(), ""),
+                false => endings::apart(word),
+            })
+            .collect();
+        let stems: Vec<&str> = apart.iter().map(|(stem, _)| stem.as_str()).collect();
+        let mut said = self.plain(&stems, scratch);
+        for (phones, (_, ending)) in said.iter_mut().zip(&apart) {
+            endings::add(phones, ending);
+        }
+        said
+    }
+
+    /// The same of words without apostrophes, or of listed ones. Those that nobody has asked for lately are computed, all together.
+    fn plain(&self, words: &[&str], scratch: &mut Scratch) -> Vec<Vec<Phone>> {
         let lock = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let mut unknown = Vec::new();
         let mut said: Vec<Vec<Phone>> = {
