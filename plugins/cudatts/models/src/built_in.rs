@@ -21,7 +21,7 @@ pub struct BuiltIn {
 pub const COMPACT: BuiltIn = BuiltIn {
     name: "compact",
     language: "en",
-    parameters: 3_172_138,
+    parameters: 3_185_623,
     licence: "MPL-2.0",
     voice: "compact",
 };
