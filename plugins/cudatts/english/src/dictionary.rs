@@ -31,12 +31,13 @@ pub struct DictionaryError {
     pub fault: String,
 }
 
-/// The phones of the model `compact`.
-const PHONES: &str = "pau aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh";
+/// The phones of the model `compact`; vowels with a 1 are stressed.
+const PHONES: &str = "pau aa ae ah ao aw ax ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh \
+    aa1 ae1 ah1 ao1 aw1 ay1 eh1 er1 ey1 ih1 iy1 ow1 oy1 uh1 uw1";
 
 impl Default for Dictionary {
     fn default() -> Self {
-        Self::new(&PHONES.split(' ').collect::<Vec<_>>())
+        Self::new(&PHONES.split_whitespace().collect::<Vec<_>>())
     }
 }
 

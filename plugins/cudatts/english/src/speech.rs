@@ -75,15 +75,15 @@ mod tests {
             speech.0,
             [
                 phones("ax"),
-                phones("p iy"),
-                phones("eh m"),
+                phones("p iy1"),
+                phones("eh1 m"),
                 phones("n ae s ax"),
                 letters("plan")
             ]
         );
         speech.several();
         assert_eq!(speech.0[4], letters("plans"));
-        for (one, many) in [("G", "jh iy z"), ("F", "eh f s"), ("X", "eh k s ax z")] {
+        for (one, many) in [("G", "jh iy1 z"), ("F", "eh1 f s"), ("X", "eh1 k s ax z")] {
             let mut speech = Speech::of(one);
             speech.several();
             assert_eq!(speech.0, [phones(many)]);
