@@ -412,7 +412,8 @@ fn links_lead_to_files() {
     let mut followed = 0;
     for part in text.split("](").skip(1) {
         let to = part.split(')').next().unwrap();
-        if !to.contains("://") {
+        // Phones of a word, `[gif](/jh ih1 f/)`, are written alike.
+        if !to.contains("://") && !to.starts_with('/') {
             assert!(plugins::source().join(to).exists(), "{to}");
             followed += 1;
         }
