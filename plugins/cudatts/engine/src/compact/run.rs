@@ -93,7 +93,8 @@ impl Voice {
         phones
     }
 
-    /// When the phones of a clause sound; its last pause lasts until the end of a frame.
+    /// When the phones of a clause sound. Its first pause is behind it instead: whoever waits hears the first phone at once, and
+    /// between two clauses nothing changes. The last pause lasts until the end of a frame.
     pub(super) fn time(
         &self,
         phones: Phones,
@@ -105,6 +106,10 @@ impl Voice {
         let logarithms = prosody.iter().step_by(prosody.len() / phones.phones.len());
         let mut lengths = lengths(logarithms.copied(), rate);
         let hops: usize = lengths.iter().sum();
+        if let [first, .., last] = &mut lengths[..] {
+            *last += *first - 1;
+            *first = 1;
+        }
         if let Some(last) = lengths.last_mut() {
             *last += hops.next_multiple_of(FRAME_HOPS) - hops;
         }
