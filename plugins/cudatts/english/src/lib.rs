@@ -56,3 +56,4 @@ mod words;
 pub use dictionary::{Dictionary, DictionaryError};
 pub use read::read;
 pub use reading::{Clause, End, Reading, Said, Skipped, Word};
+pub use speech::ending_s;

@@ -40,11 +40,7 @@ impl Speech {
     pub fn several(&mut self) {
         match self.0.last_mut() {
             Some(Said::Phones(phones)) => {
-                let more: &[&str] = match phones.last().map(String::as_str) {
-                    Some("f" | "k" | "p" | "t" | "th") => &["s"],
-                    Some("s" | "z" | "sh" | "zh" | "ch" | "jh") => &["ax", "z"],
-                    _ => &["z"],
-                };
+                let more = ending_s(phones.last().map_or("", String::as_str));
                 phones.extend(more.iter().map(|&phone| phone.to_owned()));
             }
             Some(Said::Letters(word)) => word.push('s'),
@@ -56,6 +52,15 @@ impl Speech {
     pub fn append(&mut self, other: Self) -> &mut Self {
         self.0.extend(other.0);
         self
+    }
+}
+
+/// The phones of the s of a plural or a possessive behind a phone: cats, dogs, horses.
+pub fn ending_s(last: &str) -> &'static [&'static str] {
+    match last {
+        "f" | "k" | "p" | "t" | "th" => &["s"],
+        "s" | "z" | "sh" | "zh" | "ch" | "jh" => &["ax", "z"],
+        _ => &["z"],
     }
 }
 

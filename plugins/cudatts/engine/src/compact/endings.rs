@@ -28,11 +28,7 @@ pub fn add(phones: &mut Vec<Phone>, ending: &str) {
         .last()
         .map_or("", |last| phones::PHONES[usize::from(*last)]);
     let said: &[&str] = match ending {
-        "'s" => match last {
-            "s" | "z" | "sh" | "zh" | "ch" | "jh" => &["ax", "z"],
-            "p" | "t" | "k" | "f" | "th" => &["s"],
-            _ => &["z"],
-        },
+        "'s" => duplex_english::ending_s(last),
         "n't" => &["n", "t"],
         "'re" => &["er"],
         "'ll" => &["ax", "l"],
