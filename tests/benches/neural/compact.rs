@@ -150,17 +150,18 @@ fn marks(report: &mut Report, engine: &NeuralEngine) -> Result<()> {
             );
         }
         // Some of the source's cannot be told.
-        if sentence.begins.is_empty() {
+        if sentence.begins.len() < 2 {
             continue;
         }
         ensure!(begins.len() == sentence.begins.len(), "{}", sentence.text);
-        // From the first word on: the source begins with a pause, and we do not.
-        let of = |begin: f64| begin - begins[0];
-        let theirs = |begin: u32| f64::from(begin - sentence.begins[0]);
+        // From the second word on: the source begins with a pause, and we with the first sound, which may be later than the
+        // first word.
+        let of = |begin: f64| begin - begins[1];
+        let theirs = |begin: u32| f64::from(begin - sentence.begins[1]);
         let pairs = begins.iter().zip(&sentence.begins);
         off.extend(
             pairs
-                .skip(1)
+                .skip(2)
                 .map(|(ours, source)| (of(*ours) - theirs(*source)).abs()),
         );
     }

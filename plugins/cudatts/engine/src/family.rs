@@ -19,6 +19,7 @@
 //! - One that models pitch speaks higher or lower ([`Family::pitches`]); others keep their own.
 //! - One that knows where its words are says so when a chunk begins ([`Generator::admit`]); the places of words of others are
 //!   estimated from the sound.
+//! - Quiet before an utterance's first sound is cut by the engine, and times of words are moved with it.
 //! - What cannot be spoken is left out and told of ([`Skipped`]); only what is the caller's fault is an error.
 //!
 //! # Threads

@@ -5,19 +5,23 @@
 //! Where a family tells the times of words, those are marked as it says. Where it knows of none, the words of a chunk are spread
 //! over its sound: by their letters, at the pace that the voice has had so far, and silence passes no letters. A little of the
 //! sound is held back, so that the words that are left when a chunk turns out to be over still have sound to begin in.
+//!
+//! Quiet before the first sound of the utterance is cut ([`super::lead`]), and all words move with it; a word that began in what
+//! was cut begins with the sound, and is so much shorter.
 
 use std::collections::VecDeque;
 
 use duplex_synthesis::{Piece, WordMark};
 
-use super::script::Word;
+use super::{
+    lead::{Lead, QUIET},
+    script::Word,
+};
 
 /// Sound is looked at, and held back, in stretches of this length.
 const HOP_MS: usize = 10;
 /// Longest piece.
 const PIECE_MS: usize = 100;
-/// A quieter stretch is silence, by its mean square (−50 dBFS).
-const QUIET: f64 = 100.0 * 100.0;
 /// A chunk with less to say tells nothing of the pace.
 const TELLING: f64 = 10.0;
 /// Slower and faster than this nobody speaks.
@@ -34,6 +38,7 @@ pub struct Assembler {
     tempo: f64,
     /// Samples that were handed out.
     position: u64,
+    lead: Lead,
     held: Vec<i16>,
     /// How many of those were looked at.
     seen: usize,
@@ -48,8 +53,9 @@ pub struct Assembler {
     loud: f64,
     /// Whether the times of its words are known.
     timed: bool,
-    /// The chunk's first sample.
+    /// The chunk's first sample, and how many of the family's were cut in front of it.
     began: u64,
+    cut: u64,
 }
 
 impl Assembler {
@@ -63,6 +69,7 @@ impl Assembler {
             pace,
             tempo,
             position: 0,
+            lead: Lead::new(rate),
             held: Vec::new(),
             seen: 0,
             marks: VecDeque::new(),
@@ -72,6 +79,7 @@ impl Assembler {
             loud: 0.0,
             timed: false,
             began: 0,
+            cut: 0,
         }
     }
 
@@ -94,11 +102,17 @@ impl Assembler {
         self.before = 0.0;
         self.loud = 0.0;
         self.began = self.position + self.held.len() as u64;
+        self.cut = 0;
     }
 
     /// More sound of the chunk.
     pub fn push(&mut self, samples: &[i16], pieces: &mut Vec<Piece>) {
-        self.held.extend_from_slice(samples);
+        self.cut += self.lead.push(samples, &mut self.held) as u64;
+        self.look(pieces);
+    }
+
+    /// Marks the words that begin in the sound that is there, and hands out what no other word can begin in.
+    fn look(&mut self, pieces: &mut Vec<Piece>) {
         if self.timed {
             self.mark_timed();
             // The last sample is for words that the family has after all of its sound.
@@ -111,7 +125,7 @@ impl Assembler {
             self.seen += self.hop;
             let stretch = &self.held[start..self.seen];
             let power: f64 = stretch.iter().map(|s| f64::from(*s).powi(2)).sum();
-            if power < QUIET * self.hop as f64 {
+            if power < f64::from(QUIET).powi(2) * self.hop as f64 {
                 continue;
             }
             while self
@@ -129,6 +143,8 @@ impl Assembler {
 
     /// The chunk is over.
     pub fn over(&mut self, pieces: &mut Vec<Piece>) {
+        self.lead.finish(&mut self.held);
+        self.look(pieces);
         let (held, left) = (self.held.len(), self.words.len());
         if held > 0 {
             for place in 0..left {
@@ -151,12 +167,17 @@ impl Assembler {
     fn mark_timed(&mut self) {
         let end = self.position + self.held.len() as u64;
         while let Some(time) = self.words.front().and_then(|word| word.time.as_ref()) {
-            let start = self.began + (time.start as f64 / self.tempo) as u64;
+            let start = self.began + self.played(time.start);
             if start >= end {
                 break;
             }
             self.mark(start);
         }
+    }
+
+    /// Where a sample of the family's is in what is played of the chunk. What was cut is all at its first.
+    fn played(&self, sample: u64) -> u64 {
+        ((sample as f64 / self.tempo) as u64).saturating_sub(self.cut)
     }
 
     /// The next word begins at this sample of the utterance.
@@ -166,9 +187,9 @@ impl Assembler {
         };
         self.before += word.weight;
         let samples = match &word.time {
-            Some(time) => (time.end - time.start) as f64 / self.tempo,
-            None => word.weight.max(1.0) / self.pace * self.sample_rate,
-        } as u64;
+            Some(time) => self.played(time.end) - self.played(time.start),
+            None => (word.weight.max(1.0) / self.pace * self.sample_rate) as u64,
+        };
         self.marks.push_back(WordMark {
             text: word.text,
             bytes: word.bytes,
@@ -236,7 +257,7 @@ mod tests {
         let mut assembler = Assembler::new(RATE, 10.0, 1.0);
         assembler.begin(words(&["four", "fours", "x"]));
         let mut pieces = Vec::new();
-        // 0.2 s of silence; then the first word takes 0.5 s and is interrupted, the second 0.6 s.
+        // 0.2 s of silence, of which 80 ms are cut; then the first word takes 0.5 s and is interrupted, the second 0.6 s.
         assembler.push(&[0; 4800], &mut pieces);
         assembler.push(&[LOUD; 6000], &mut pieces);
         assembler.push(&[0; 4800], &mut pieces);
@@ -245,12 +266,12 @@ mod tests {
         }
         assembler.over(&mut pieces);
         let (samples, marks) = check(&pieces);
-        assert_eq!(samples.len(), 39_600);
+        assert_eq!(samples.len(), 37_680);
         let starts: Vec<f64> = marks
             .iter()
             .map(|mark| mark.start as f64 / 24_000.0)
             .collect();
-        for (found, expected) in starts.iter().zip([0.2, 0.9, 1.5]) {
+        for (found, expected) in starts.iter().zip([0.12, 0.82, 1.42]) {
             assert!((found - expected).abs() < 0.03, "{starts:?}");
         }
         assert_eq!(marks.len(), 3);
@@ -315,7 +336,7 @@ mod tests {
             ("two", 2399, 100),
             ("three", 2400, 0),
         ]));
-        assembler.push(&[0; 2400], &mut pieces);
+        assembler.push(&[LOUD; 2400], &mut pieces);
         let (samples, marks) = check(&pieces);
         assert_eq!((samples.len(), marks.len()), (2399, 1));
         assembler.push(&[0; 2400], &mut pieces);
@@ -338,6 +359,39 @@ mod tests {
                 ("four", 4807, 20)
             ]
         );
+    }
+
+    #[test]
+    fn known_times_move_by_what_is_cut_in_front_of_the_first_chunk_alone() {
+        // At half the speed a sample of the family's is two.
+        for (tempo, factor) in [(1.0, 1), (0.5, 2)] {
+            let mut assembler = Assembler::new(RATE, 10.0, tempo);
+            let mut pieces = Vec::new();
+            // 50 ms of quiet, of which 45 are cut: the first word loses what of it lies there.
+            assembler.begin(timed(&[("one", 200, 1500), ("two", 1700, 300)]));
+            assembler.push(&[99; 600], &mut pieces);
+            assert!(pieces.is_empty());
+            assembler.push(&[99; 600], &mut pieces);
+            assembler.push(&[LOUD; 3000], &mut pieces);
+            assembler.over(&mut pieces);
+            assembler.begin(timed(&[("three", 200, 300)]));
+            assembler.push(&[0; 2000], &mut pieces);
+            assembler.over(&mut pieces);
+            let (samples, marks) = check(&pieces);
+            let (cut, first) = (1080, 4200 - 1080);
+            assert_eq!(samples.len(), first + 2000);
+            assert_eq!(samples.iter().position(|x| *x == LOUD), Some(120));
+            let end = |sample: u64| sample * factor - cut;
+            assert_eq!(
+                times(&marks),
+                [
+                    ("one", 0, end(1700)),
+                    ("two", end(1700), 300 * factor),
+                    ("three", first as u64 + 200 * factor, 300 * factor)
+                ]
+            );
+            assert!(marks.iter().all(|mark| mark.exact));
+        }
     }
 
     #[test]

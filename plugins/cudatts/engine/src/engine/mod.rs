@@ -19,6 +19,10 @@
 //! generator and decoder are made anew when somebody speaks again. Where that fails, opening fails for the next five seconds with the
 //! reason, and is then tried again.
 //!
+//! # Where an utterance begins
+//! Up to 80 ms of what a family makes before the first sample of −50 dBFS are cut, but for 5 ms, once in an utterance; its words move
+//! with its sound.
+//!
 //! # What is deterministic
 //! The sound of a chunk depends on its text, voice, temperature and seed alone. The seed of an utterance is the caller's, or comes from
 //! the engine's and from the number of the utterance. With [`Options::join`] clauses are joined as they are there, so *when* text
@@ -27,6 +31,7 @@
 
 mod core;
 mod generate;
+mod lead;
 mod marks;
 mod script;
 mod sound;
