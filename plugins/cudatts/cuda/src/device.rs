@@ -70,8 +70,14 @@ fn keep_memory(
     }
 }
 
-/// Gives back what the driver keeps for this process, as far as nobody uses it: after a model was closed.
-pub fn give_back(device: &Device) {
+/// Frees what lies on a device, and what the driver keeps of its memory.
+pub fn close<T>(device: Device, lies_there: T) {
+    drop(lies_there);
+    give_back(&device);
+}
+
+/// Gives back what the driver keeps for this process, as far as nobody uses it.
+fn give_back(device: &Device) {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(cuda) = device {
         use candle_core::cuda_backend::cudarc::driver::result;

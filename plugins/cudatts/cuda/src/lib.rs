@@ -34,6 +34,7 @@ mod failure;
 mod flow;
 mod layers;
 mod model;
+mod slots;
 mod table;
 mod transformer;
 

@@ -7,7 +7,7 @@ use std::{collections::HashMap, path::Path};
 use candle_core::{DType, Tensor};
 use duplex_neural::{
     Weights,
-    backend::abi::{self, Facts, Status},
+    backend::abi::{self, Facts},
     pocket::config::Config,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     device,
     failure::{Failure, failed},
     layers::Place,
+    slots::Slots,
     transformer::Memory,
 };
 
@@ -89,11 +90,9 @@ pub struct Model {
     carry: Carry,
     /// The latent that the next follows.
     last: Stretch,
-    slots: Vec<Option<At>>,
+    slots: Slots<At>,
     voices: HashMap<u64, Voice>,
     next_voice: u64,
-    /// Why nothing works any more.
-    lost: Option<String>,
 }
 
 impl Model {
@@ -163,10 +162,9 @@ impl Model {
             backbone,
             decoder,
             last,
-            slots: vec![None; slots],
+            slots: Slots::new("the model", slots),
             voices: HashMap::new(),
             next_voice: 1,
-            lost: None,
             place,
         };
         model.warm_up()?;
@@ -187,7 +185,7 @@ impl Model {
             let noise = vec![0.0; size * self.latent];
             let (mut ends, mut sound) = (vec![0.0; size], vec![0.0; size * self.frame_samples]);
             self.step(&slots, &noise, &mut ends, &mut sound)?;
-            self.slots.fill(None);
+            self.slots.clear();
         }
         Ok(())
     }
@@ -246,7 +244,7 @@ impl Model {
 
     /// Copies a voice to the device.
     pub fn add_voice(&mut self, state: VoiceState<'_>) -> Result<u64, Failure> {
-        self.alive()?;
+        self.slots.alive()?;
         let (layers, heads, width) = self.backbone.memory_shape();
         let positions = state.positions;
         let each = positions * heads * width;
@@ -266,7 +264,7 @@ impl Model {
             _ => (0..layers)
                 .map(|layer| Ok((of(state.keys, layer)?, of(state.values, layer)?)))
                 .collect::<candle_core::Result<_>>()
-                .map_err(|error| self.note(error.into()))?,
+                .map_err(|error| self.slots.note(error))?,
         };
         let id = self.next_voice;
         self.next_voice += 1;
@@ -284,8 +282,8 @@ impl Model {
 
     /// Begins in a slot.
     pub fn admit(&mut self, slot: u32, tokens: &[u32], voice: u64) -> Result<(), Failure> {
-        self.alive()?;
-        let slot = self.number(slot)?;
+        self.slots.alive()?;
+        let slot = self.slots.number(slot)?;
         if !self.voices.contains_key(&voice) {
             return Err(no_voice(voice));
         }
@@ -311,7 +309,7 @@ impl Model {
             self.backbone.read(tokens, &self.memory, slot, before)?;
             self.carry.reset(slot)
         })();
-        begun.map_err(|error: candle_core::Error| self.note(error.into()))?;
+        begun.map_err(|error: candle_core::Error| self.slots.note(error))?;
         self.slots[slot] = Some(At { position, frame: 0 });
         Ok(())
     }
@@ -324,7 +322,7 @@ impl Model {
         ends: &mut [f32],
         sound: &mut [f32],
     ) -> Result<(), Failure> {
-        self.alive()?;
+        self.slots.alive()?;
         if slots.is_empty() {
             return Ok(());
         }
@@ -338,7 +336,7 @@ impl Model {
         // In the order of slots: those that lie side by side need no copies.
         let mut rows = Vec::with_capacity(slots.len());
         for (asked, slot) in slots.iter().enumerate() {
-            let slot = self.number(*slot)?;
+            let slot = self.slots.number(*slot)?;
             let Some(At { position, frame }) = self.slots[slot] else {
                 return Err(failed(format!(
                     "slot {slot} speaks nothing: it was not admitted"
@@ -379,7 +377,7 @@ impl Model {
                 for row in order {
                     self.slots[row.slot] = None;
                 }
-                return Err(self.note(error.into()));
+                return Err(self.slots.note(error));
             }
         };
         let samples = self.frame_samples;
@@ -420,56 +418,23 @@ impl Model {
 
     /// The latent that a slot's next frame follows. Waits for the device, and copies from it: to compare with the reference.
     pub fn last_latent(&self, slot: u32) -> Result<Vec<f32>, Failure> {
-        let slot = self.number(slot)?;
+        let slot = self.slots.number(slot)?;
         Ok(self.carry.of_slot(slot, self.last)?)
     }
 
     /// Forgets a slot.
     pub fn release(&mut self, slot: u32) -> Result<(), Failure> {
-        let slot = self.number(slot)?;
-        self.slots[slot] = None;
-        Ok(())
+        self.slots.forget(slot)
     }
 
     /// Frees it, and what the driver keeps of its memory.
     pub fn close(self) {
-        let device = self.place.device.clone();
-        drop(self);
-        device::give_back(&device);
+        device::close(self.place.device.clone(), self);
     }
 
     /// That nothing works any more, and why.
     pub fn lose(&mut self, why: &str) {
-        self.lost = Some(why.to_owned());
-    }
-
-    fn number(&self, slot: u32) -> Result<usize, Failure> {
-        let count = self.slots.len();
-        usize::try_from(slot)
-            .ok()
-            .filter(|slot| *slot < count)
-            .ok_or_else(|| {
-                failed(format!(
-                    "there is no slot {slot}: the model has {count}, from 0"
-                ))
-            })
-    }
-
-    fn alive(&self) -> Result<(), Failure> {
-        match &self.lost {
-            None => Ok(()),
-            Some(sentence) => Err(Failure {
-                status: Status::DEVICE_LOST,
-                sentence: sentence.clone(),
-            }),
-        }
-    }
-
-    fn note(&mut self, failure: Failure) -> Failure {
-        if failure.status == Status::DEVICE_LOST {
-            self.lose(&failure.sentence);
-        }
-        failure
+        self.slots.lose(why);
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::Path;
 use candle_core::DType;
 use duplex_neural::{
     Weights,
-    backend::abi::{MOST_HOPS, RendererFacts, Status},
+    backend::abi::{MOST_HOPS, RendererFacts},
     compact::{
         HOP, RATE,
         shape::{CHANNELS, DILATIONS},
@@ -29,6 +29,7 @@ use crate::{
     device,
     failure::{Failure, failed},
     layers::Place,
+    slots::Slots,
 };
 
 /// Hops by which pulses and noise are given later than inputs.
@@ -87,9 +88,7 @@ pub struct Renderer {
     body: Body,
     filters: Filters,
     carry: Carry,
-    slots: Vec<Option<At>>,
-    /// Why nothing works any more.
-    lost: Option<String>,
+    slots: Slots<At>,
 }
 
 impl Renderer {
@@ -134,8 +133,7 @@ impl Renderer {
             max_batch,
             body,
             filters,
-            slots: vec![None; slots],
-            lost: None,
+            slots: Slots::new("the renderer", slots),
             place,
         };
         renderer.warm_up()?;
@@ -160,7 +158,7 @@ impl Renderer {
                 noise: &nothing[..size * HOP],
             };
             self.render(&slots, 1, given, &mut vec![0.0; size * HOP])?;
-            self.slots.fill(None);
+            self.slots.clear();
         }
         Ok(())
     }
@@ -183,11 +181,11 @@ impl Renderer {
 
     /// Begins a clause of so many hops in a slot.
     pub fn begin(&mut self, slot: u32, hops: u32) -> Result<(), Failure> {
-        self.alive()?;
-        let slot = self.number(slot)?;
+        self.slots.alive()?;
+        let slot = self.slots.number(slot)?;
         self.slots[slot] = None;
         let begun = self.carry.reset(slot);
-        begun.map_err(|error| self.note(error.into()))?;
+        begun.map_err(|error| self.slots.note(error))?;
         self.slots[slot] = Some(At {
             hops: hops as usize,
             given: 0,
@@ -206,7 +204,7 @@ impl Renderer {
         given: Given<'_>,
         sound: &mut [f32],
     ) -> Result<(), Failure> {
-        self.alive()?;
+        self.slots.alive()?;
         if slots.is_empty() {
             return Ok(());
         }
@@ -225,7 +223,7 @@ impl Renderer {
         // In the order of slots: those that lie side by side need no copies.
         let mut rows = Vec::with_capacity(slots.len());
         for (asked, slot) in slots.iter().enumerate() {
-            let slot = self.number(*slot)?;
+            let slot = self.slots.number(*slot)?;
             let at = self.slots[slot]
                 .ok_or_else(|| failed(format!("slot {slot} renders nothing: it has not begun")))?;
             rows.push((slot, asked, at));
@@ -243,7 +241,7 @@ impl Renderer {
                 for (slot, ..) in rows {
                     self.slots[slot] = None;
                 }
-                return Err(self.note(error.into()));
+                return Err(self.slots.note(error));
             }
         };
         let width = hops * HOP;
@@ -319,50 +317,17 @@ impl Renderer {
 
     /// Forgets what a slot is at.
     pub fn reset(&mut self, slot: u32) -> Result<(), Failure> {
-        let slot = self.number(slot)?;
-        self.slots[slot] = None;
-        Ok(())
+        self.slots.forget(slot)
     }
 
     /// Frees it, and what the driver keeps of its memory.
     pub fn close(self) {
-        let device = self.place.device.clone();
-        drop(self);
-        device::give_back(&device);
+        device::close(self.place.device.clone(), self);
     }
 
     /// That nothing works any more, and why.
     pub fn lose(&mut self, why: &str) {
-        self.lost = Some(why.to_owned());
-    }
-
-    fn number(&self, slot: u32) -> Result<usize, Failure> {
-        let count = self.slots.len();
-        usize::try_from(slot)
-            .ok()
-            .filter(|slot| *slot < count)
-            .ok_or_else(|| {
-                failed(format!(
-                    "there is no slot {slot}: the renderer has {count}, from 0"
-                ))
-            })
-    }
-
-    fn alive(&self) -> Result<(), Failure> {
-        match &self.lost {
-            None => Ok(()),
-            Some(sentence) => Err(Failure {
-                status: Status::DEVICE_LOST,
-                sentence: sentence.clone(),
-            }),
-        }
-    }
-
-    fn note(&mut self, failure: Failure) -> Failure {
-        if failure.status == Status::DEVICE_LOST {
-            self.lose(&failure.sentence);
-        }
-        failure
+        self.slots.lose(why);
     }
 }
 
