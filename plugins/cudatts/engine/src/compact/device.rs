@@ -14,10 +14,9 @@ use rayon::prelude::*;
 use super::{
     FRAME_HOPS, FRAME_SAMPLES, HOP, RATE, Voice,
     blocks::Scratch,
-    clause::{Reader, Timing},
-    excitation::Excitation,
     run::Plan,
     shape::CHANNELS,
+    speaking::{Inputs, Speaking},
 };
 use crate::{
     backend::{
@@ -51,43 +50,23 @@ pub struct Device {
 /// A clause that is being spoken.
 #[derive(Debug)]
 struct Clause {
-    timing: Timing,
-    reader: Reader,
-    /// For each phone what the sound's network says.
-    of_phones: Vec<f32>,
-    excitation: Excitation,
+    speaking: Speaking,
     /// Hops that the renderer was given.
     given: usize,
-    /// Frames that were made.
-    made: usize,
 }
 
 impl Clause {
-    fn is_over(&self) -> bool {
-        self.made == self.timing.hops() / FRAME_HOPS
-    }
-
     /// The inputs of the next hops into `out`, where there are zeros for what lies behind the clause.
     fn read(&mut self, voice: &Voice, hops: usize, of_thread: &mut Inputs, out: &mut [f32]) {
-        let Inputs {
-            which,
-            features,
-            inputs,
-        } = of_thread;
-        which.clear();
-        features.clear();
-        let until = (self.given + hops).min(self.timing.hops());
-        self.reader.read(&self.timing, until, which, features);
-        if !which.is_empty() {
-            voice.sound.inputs(&self.of_phones, which, features, inputs);
-            out[..inputs.len()].copy_from_slice(inputs);
-        }
+        let until = self.given + hops;
+        let inputs = self.speaking.inputs(&voice.sound, until, of_thread);
+        out[..inputs.len()].copy_from_slice(inputs);
     }
+}
 
-    /// Of the next hops, those before whose excitation the clause begins: it is given so `late`.
-    fn excited(&self, hops: usize, late: usize) -> usize {
-        late.saturating_sub(self.given).min(hops)
-    }
+/// Of the next hops behind those that were `given`, those before whose excitation the clause begins: it is given so `late`.
+fn unexcited(given: usize, hops: usize, late: usize) -> usize {
+    late.saturating_sub(given).min(hops)
 }
 
 /// Makes frames, which are sound.
@@ -107,14 +86,6 @@ struct Buffers {
     pulses: Vec<f32>,
     noise: Vec<f32>,
     sound: Vec<f32>,
-}
-
-/// Memory of a thread that reads clauses.
-#[derive(Default)]
-struct Inputs {
-    which: Vec<usize>,
-    features: Vec<f32>,
-    inputs: Vec<f32>,
 }
 
 impl DeviceGenerator {
@@ -181,9 +152,9 @@ impl DeviceGenerator {
                 |of_thread, (((clause, inputs), pulses), noise)| {
                     let Some(clause) = clause else { return };
                     clause.read(&self.voice, hops, of_thread, inputs);
-                    let excited = clause.excited(hops, late) * HOP;
-                    let (pulses, noise) = (&mut pulses[excited..], &mut noise[excited..]);
-                    clause.excitation.next(&clause.timing, pulses, noise);
+                    let from = unexcited(clause.given, hops, late) * HOP;
+                    let (pulses, noise) = (&mut pulses[from..], &mut noise[from..]);
+                    clause.speaking.excite(pulses, noise);
                     clause.given += hops;
                 },
             );
@@ -219,16 +190,10 @@ impl family::Generator for DeviceGenerator {
             timing,
             words,
         } = voice.plan(&chunk.tokens, manner.rate, scratch);
-        let hops = timing.hops();
-        self.renderer.begin(slot, hops)?;
+        self.renderer.begin(slot, timing.hops())?;
         self.clauses[slot] = Some(Clause {
-            of_phones: voice.sound.of_phones(&phones, scratch),
-            reader: Reader::default(),
-            // The seed's lower half, as on the CPU.
-            excitation: Excitation::new(hops * HOP, manner.seed as u32, manner.pitch),
-            timing,
+            speaking: Speaking::new(voice, &phones, timing, manner, scratch),
             given: 0,
-            made: 0,
         });
         Ok(Some(words))
     }
@@ -239,8 +204,9 @@ impl family::Generator for DeviceGenerator {
         let (mut beginning, mut speaking) = (Vec::new(), Vec::with_capacity(slots.len()));
         for slot in slots {
             let clause = self.clauses[*slot].as_ref().ok_or_else(|| nothing(*slot))?;
-            frames.over.push(clause.is_over());
-            if clause.is_over() {
+            let over = clause.speaking.is_over();
+            frames.over.push(over);
+            if over {
                 continue;
             }
             speaking.push(*slot);
@@ -260,7 +226,7 @@ impl family::Generator for DeviceGenerator {
                 && let Some(sound) = sounds.next()
             {
                 out.copy_from_slice(sound);
-                clause.made += 1;
+                clause.speaking.made += 1;
             }
         }
         Ok(())
@@ -294,17 +260,8 @@ mod tests {
 
     #[test]
     fn excitation_is_given_later_than_inputs() {
-        let mut clause = Clause {
-            timing: Timing::new(&[8], &[0.0; 4]),
-            reader: Reader::default(),
-            of_phones: Vec::new(),
-            excitation: Excitation::new(8 * HOP, 1, 1.0),
-            given: 0,
-            made: 0,
-        };
         for (given, hops, right) in [(0, 28, 26), (28, 4, 0), (0, 4, 4), (20, 4, 4), (24, 4, 2)] {
-            clause.given = given;
-            assert_eq!(clause.excited(hops, 26), right, "{given} {hops}");
+            assert_eq!(unexcited(given, hops, 26), right, "{given} {hops}");
         }
     }
 }

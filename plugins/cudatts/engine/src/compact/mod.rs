@@ -35,6 +35,7 @@ mod networks;
 mod phones;
 mod run;
 pub mod shape;
+mod speaking;
 #[cfg(test)]
 mod tests;
 mod tokens;

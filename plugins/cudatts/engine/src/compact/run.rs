@@ -14,11 +14,11 @@ use duplex_synthesis::Error;
 use super::{
     FRAME_HOPS, FRAME_SAMPLES, HOP, Spectra, Voice,
     blocks::{Scratch, Text, Work},
-    clause::{Phones, Reader, Timing, lengths},
-    excitation::Excitation,
+    clause::{Phones, Timing, lengths},
     filters::{Filters, SIDE, Transforms},
     phones,
     shape::POINTS,
+    speaking::{Inputs, Speaking},
     tokens::{self, Spoken, Written},
 };
 use crate::family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed};
@@ -35,17 +35,11 @@ const RINGING: usize = FRAME_HOPS * HOP - SIDE + POINTS;
 /// A clause that is being spoken.
 #[derive(Debug)]
 struct Clause {
-    timing: Timing,
-    reader: Reader,
-    /// For each phone what [`Sound::of_phones`] says.
-    of_phones: Vec<f32>,
-    excitation: Excitation,
+    speaking: Speaking,
     /// Pulses and noise below the next frame.
     below: [Vec<f32>; 2],
     /// Filters of the hop that the next frame begins with.
     first: Vec<f32>,
-    /// Frames that were made.
-    made: usize,
 }
 
 /// A clause before its first hop: what it says, and when.
@@ -160,9 +154,7 @@ pub struct CompactGenerator {
 #[derive(Debug, Default)]
 struct Buffers {
     scratch: Scratch,
-    which: Vec<usize>,
-    features: Vec<f32>,
-    inputs: Vec<f32>,
+    inputs: Inputs,
     works: Vec<Work>,
     rows: Vec<f32>,
     cepstra: Vec<f32>,
@@ -185,28 +177,19 @@ impl CompactGenerator {
             timing,
             words,
         } = plan;
-        let hops = timing.hops();
-        // The seed's lower half: noise repeats after 2^32 samples anyway.
-        let mut excitation = Excitation::new(hops * HOP, manner.seed as u32, manner.pitch);
+        let scratch = &mut self.buffers.scratch;
+        let mut speaking = Speaking::new(&voice, &phones, timing, manner, scratch);
         // Nothing sounds before the clause; a frame needs what lies behind it, too.
         let mut below = [vec![0.0; BELOW], vec![0.0; BELOW]];
         let [pulses, noise] = &mut below;
-        excitation.next(
-            &timing,
-            &mut pulses[SIDE..BELOW - FRAME_SAMPLES],
-            &mut noise[SIDE..BELOW - FRAME_SAMPLES],
-        );
-        let clause = Clause {
-            of_phones: voice.sound.of_phones(&phones, &mut self.buffers.scratch),
-            reader: Reader::default(),
-            timing,
-            excitation,
+        let behind = SIDE..BELOW - FRAME_SAMPLES;
+        speaking.excite(&mut pulses[behind.clone()], &mut noise[behind]);
+        self.texts[slot].begin(voice.sound.body(), speaking.hops());
+        self.clauses[slot] = Some(Clause {
+            speaking,
             below,
             first: Vec::new(),
-            made: 0,
-        };
-        self.texts[slot].begin(voice.sound.body(), hops);
-        self.clauses[slot] = Some(clause);
+        });
         self.go_on(&[slot], |_| 1);
         if let Some(clause) = &mut self.clauses[slot] {
             clause.first.extend_from_slice(&self.buffers.cepstra);
@@ -220,8 +203,6 @@ impl CompactGenerator {
         let body = sound.body();
         let Buffers {
             scratch,
-            which,
-            features,
             inputs,
             works,
             rows,
@@ -233,14 +214,10 @@ impl CompactGenerator {
             let Some(clause) = &mut self.clauses[*slot] else {
                 continue;
             };
-            let until = until(clause).min(clause.timing.hops());
+            let until = until(clause).min(clause.speaking.hops());
             let text = &mut self.texts[*slot];
-            which.clear();
-            features.clear();
-            let Clause { timing, reader, .. } = clause;
-            reader.read(timing, body.needs(until, text), which, features);
-            sound.inputs(&clause.of_phones, which, features, inputs);
-            text.give(body, inputs);
+            let needed = body.needs(until, text);
+            text.give(body, clause.speaking.inputs(sound, needed, inputs));
             works.push(Work { text: *slot, until });
         }
         body.go_on(&mut self.texts, works, scratch, rows);
@@ -249,18 +226,10 @@ impl CompactGenerator {
 }
 
 impl Clause {
-    fn frames(&self) -> usize {
-        self.timing.hops() / FRAME_HOPS
-    }
-
-    fn is_over(&self) -> bool {
-        self.made == self.frames()
-    }
-
     /// The next frame; answers how many of the cepstra it took.
     fn frame(&mut self, cepstra: &[f32], out: &mut [f32]) -> usize {
-        let begun = self.made * FRAME_HOPS;
-        let more = (self.timing.hops() - begun - 1).min(FRAME_HOPS);
+        let begun = self.speaking.made * FRAME_HOPS;
+        let more = (self.speaking.hops() - begun - 1).min(FRAME_HOPS);
         let cepstra = &cepstra[..more * Spectra::NUMBERS];
         let (count, out) = out.split_at_mut(1);
         count[0] = (1 + more) as f32;
@@ -274,15 +243,14 @@ impl Clause {
         }
         let [pulses, noise] = &mut self.below;
         let new = BELOW - FRAME_SAMPLES;
-        self.excitation
-            .next(&self.timing, &mut pulses[new..], &mut noise[new..]);
+        self.speaking.excite(&mut pulses[new..], &mut noise[new..]);
         let (first, second) = out.split_at_mut(BELOW);
         first.copy_from_slice(pulses);
         second.copy_from_slice(noise);
         for below in &mut self.below {
             below.copy_within(FRAME_SAMPLES.., 0);
         }
-        self.made += 1;
+        self.speaking.made += 1;
         cepstra.len()
     }
 }
@@ -307,9 +275,9 @@ impl family::Generator for CompactGenerator {
             let Some(clause) = &self.clauses[*slot] else {
                 return Err(Error::Failed(format!("slot {slot} speaks nothing")));
             };
-            frames.over.push(clause.is_over());
+            frames.over.push(clause.speaking.is_over());
         }
-        self.go_on(slots, |clause| (clause.made + 1) * FRAME_HOPS + 1);
+        self.go_on(slots, |clause| (clause.speaking.made + 1) * FRAME_HOPS + 1);
         let mut cepstra = self.buffers.cepstra.as_slice();
         let outs = frames.values.chunks_exact_mut(WIDTH);
         for ((slot, out), over) in slots.iter().zip(outs).zip(&frames.over) {
