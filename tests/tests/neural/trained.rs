@@ -16,7 +16,12 @@ use crate::{
     errors, say, stat, until,
 };
 
-const FILES: [&str; 3] = ["model.safetensors", "words.txt", "hashes.txt"];
+const FILES: [&str; 4] = [
+    "model.safetensors",
+    "words.txt",
+    "language.txt",
+    "hashes.txt",
+];
 
 /// A folder with the files of the voice that is built in.
 fn folder() -> tempfile::TempDir {
@@ -78,6 +83,8 @@ fn weights_that_are_cut_off_or_of_another_voice_are_told_so() {
     );
     let said = spoilt(|folder| fs::write(folder.join("words.txt"), "hello\n").unwrap());
     assert!(said.contains("FOLDER/words.txt"), "{said}");
+    let said = spoilt(|folder| fs::write(folder.join("language.txt"), "onset\n").unwrap());
+    assert!(said.contains("FOLDER/language.txt"), "{said}");
     let said = spoilt(|folder| {
         let path = folder.join("hashes.txt");
         let hashes = fs::read_to_string(&path).unwrap();
@@ -91,7 +98,7 @@ fn weights_that_are_cut_off_or_of_another_voice_are_told_so() {
 
 #[test]
 fn a_file_that_is_missing_is_named() {
-    for name in ["model.safetensors", "words.txt", "hashes.txt"] {
+    for name in FILES {
         let said = spoilt(|folder| fs::remove_file(folder.join(name)).unwrap());
         assert!(said.contains(&format!("FOLDER/{name}")), "{said}");
     }

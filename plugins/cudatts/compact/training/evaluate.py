@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """How well the voice is understood, beside its source.
 
-The held-out sentences as flite said them and as the networks say them (phones by the letters' network, durations by theirs), both
+The held-out sentences as flite said them and as the networks say them (phones by the letters' network, lengths by the trees), both
 recognised by pocketsphinx; and where words begin, where flite's phones are given.
 """
 
@@ -20,9 +20,11 @@ import torch
 import data
 import export
 import features
-from letters import distance, errors, greedy, numbers_of, split_words
+from letters import distance, errors, spell_all, split_words
 from model import HOP, RATE
-from speech import Spoken, words_of
+from flite import Spoken
+from speech import words_of
+from syllables import BEFORE, BEHIND
 
 
 def recognise(samples: np.ndarray) -> list[str]:
@@ -40,13 +42,19 @@ def recognise(samples: np.ndarray) -> list[str]:
 
 @torch.no_grad()
 def speak(networks: dict, known: dict[str, list[str]], text: str) -> np.ndarray:
+    classes = networks["lengths"].language.classes
     parts = []
     for words, end in re.findall(r"([^,.;?!]+)([,.;?!])", text):
-        phones = [
-            known.get(word) or greedy(networks["letters"](torch.from_numpy(numbers_of(word))[None])[0]) for word in words_of(words)
-        ]
-        parts.append(export.speak(networks, phones, "," if end == ";" else end).samples)
-    return np.concatenate(parts)
+        of_clause = words_of(words)
+        spelled = {**spell_all(networks["letters"], of_clause), **known}
+        parts.append(([(spelled[word], classes.get(word, 0)) for word in of_clause], "," if end == ";" else end))
+    samples = []
+    for at, (words, end) in enumerate(parts):
+        clause = export.clause_of(words, end)
+        clause.before = parts[at - 1][0][-BEFORE:] if at > 0 else []
+        clause.behind = parts[at + 1][0][:BEHIND] if at + 1 < len(parts) else []
+        samples.append(export.speak(networks, clause).samples)
+    return np.concatenate(samples)
 
 
 @torch.no_grad()
@@ -54,19 +62,18 @@ def marks(networks: dict, examples: list[data.Example]) -> np.ndarray:
     """How far, in ms, words begin from where flite begins them, clause by clause."""
     off = []
     for example in examples:
-        phones, places, ends = features.of_phones(example.clause)
-        found = networks["prosody"](*export.tensors(phones, places, ends))[0, :, 0].numpy()
-        ours = features.lengths_of(found)
+        _, places, _ = features.of_phones(example.clause)
+        ours = features.lengths_of(networks["lengths"].of(example.clause))
         ours, theirs = (np.cumsum(frames) - frames for frames in (ours, example.frames))
-        begins = [at for at in range(1, len(phones) - 1) if places[at][0] == 1.0]
+        begins = [at for at in range(1, len(places) - 1) if places[at][0] == 1.0]
         off.extend(abs(ours[at] - theirs[at]) * HOP / RATE * 1_000 for at in begins)
     return np.array(off)
 
 
-def begins(spoken: Spoken, lexicon: dict[str, list[str]]) -> list[int]:
+def begins(spoken: Spoken, classes: dict[str, int]) -> list[int]:
     """Where flite begins the words of a sentence, in ms; nothing where it cannot be told which phone is of which word."""
     found, time = [], 0
-    for example in data.clauses_of(spoken, lexicon):
+    for example in data.examples_of(spoken, classes):
         words = example.clause.words
         starts = time + np.cumsum(example.frames) - example.frames
         found.extend(int(starts[words.index(number)]) * HOP * 1_000 // RATE for number in range(len(example.words)) if number in words)
@@ -81,7 +88,7 @@ def tell(folder: Path, to: Path, count: int) -> None:
     torch.set_num_threads(1)
     networks = export.load(folder)
     known = export.lexicon(folder, networks["letters"])
-    lexicon = pickle.loads((folder / "words.pickle").read_bytes())
+    classes = networks["lengths"].language.classes
     held = pickle.loads((folder / "held-out.pickle").read_bytes())[:count]
     with ThreadPoolExecutor(2) as pool:
         of_source = list(pool.map(lambda spoken: recognise(spoken.samples), held))
@@ -90,7 +97,7 @@ def tell(folder: Path, to: Path, count: int) -> None:
     total = sum(map(len, said))
     kept = []
     for spoken, words, source in zip(held, said, of_source):
-        kept.append({"text": spoken.text, "wrong": distance(words, source), "begins": begins(spoken, lexicon)})
+        kept.append({"text": spoken.text, "wrong": distance(words, source), "begins": begins(spoken, classes)})
     (to / "held-out.json").write_text("[\n" + ",\n".join(map(json.dumps, kept)) + "\n]\n")
     words = sorted(split_words(folder)[0])
     (to / "held-out-words.txt").write_text("".join(f"{word} {' '.join(phones)}\n" for word, phones in words))
@@ -98,5 +105,5 @@ def tell(folder: Path, to: Path, count: int) -> None:
         wrong = sum(distance(a, b) for a, b in zip(said, heard))
         print(f"{name}: {100 * wrong / total:.1f} % of {total} words wrong")
     print(f"phones: {errors(networks['letters'], words):.2f} % of those of {len(words)} held-out words wrong")
-    off = marks(networks, [example for spoken in held for example in data.clauses_of(spoken, lexicon)])
+    off = marks(networks, [example for spoken in held for example in data.examples_of(spoken, classes)])
     print(f"words begin {np.median(off):.0f} ms from where flite begins them (median), {np.quantile(off, 0.95):.0f} ms for one in twenty")

@@ -2,7 +2,7 @@
 """What the networks read: phones, words and clauses as numbers; and the excitation that their filters are for. The engine
 computes the same (parity vectors show it)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,6 +20,11 @@ class Clause:
     phones: list[str]
     words: list[int]
     end: str
+    #: For each word its class (0: no function word).
+    classes: list[int] = field(default_factory=list)
+    #: Words before and behind, where no sentence ends between: their phones and their classes.
+    before: list[tuple[list[str], int]] = field(default_factory=list)
+    behind: list[tuple[list[str], int]] = field(default_factory=list)
 
 
 def of_phones(clause: Clause) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -41,12 +46,12 @@ def of_phones(clause: Clause) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return phones, places, np.full(count, ENDS.index(clause.end), np.int64)
 
 
-def lengths_of(logarithms: np.ndarray, rate: float = 1.0) -> np.ndarray:
-    """Whole frames of phones of these logarithms of frames, one at least each; what is rounded is made good by the next."""
-    frames = np.zeros(len(logarithms), np.int64)
+def lengths_of(milliseconds: np.ndarray, rate: float = 1.0) -> np.ndarray:
+    """Whole frames of phones that last so long, one at least each; what is rounded is made good by the next."""
+    frames = np.zeros(len(milliseconds), np.int64)
     owed = 0.0
-    for at, logarithm in enumerate(logarithms.astype(np.float64)):
-        owed += np.exp(logarithm) / rate
+    for at, length in enumerate(milliseconds.astype(np.float64)):
+        owed += length / (1_000 / FRAMES_PER_SECOND) / rate
         frames[at] = max(1, int(np.floor(owed + 0.5)))
         owed -= frames[at]
     return frames

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MPL-2.0
-"""The networks of the voice, all of the same block, so that one implementation runs them, and the head that makes sound.
+"""The networks of the voice, all of the same block, so that one implementation runs them, and the head that makes sound. (How
+long phones last is decided by trees: see `lengths`.)
 
 letters → phones     `Letters`: three places for each letter, of which a place is a phone or nothing (CTC)
-phones → prosody     `Prosody`: for each phone the logarithm of its length and three points of its melody
+phones → melody      `Melody`: for each phone three points of its fundamental
 frames → sound       `Sound`: for each frame of 10 ms two minimum-phase filters, given as cepstra: one for the pulses of the
                      melody, one for noise. Filtered by an inverse STFT and added up, they are the sound.
 
@@ -113,16 +114,16 @@ class OfPhones(nn.Module):
         return self.body(self.phone(phones) + self.place(places) + self.end(ends), mask)
 
 
-class Prosody(nn.Module):
-    """How long each phone of a clause lasts, and at which pitch."""
+class Melody(nn.Module):
+    """At which pitch the phones of a clause are said."""
 
     def __init__(self, channels: int = 128):
         super().__init__()
         self.phones = OfPhones(channels, [1, 1, 2, 2, 1, 1])
-        self.out = nn.Linear(channels, 1 + KNOTS)
+        self.out = nn.Linear(channels, KNOTS)
 
     def forward(self, phones: torch.Tensor, places: torch.Tensor, ends: torch.Tensor) -> torch.Tensor:
-        """As `OfPhones` → [batch, phones, 1 + KNOTS]: the logarithm of its frames, then that of its fundamental, less MIDDLE."""
+        """As `OfPhones` → [batch, phones, KNOTS]: the logarithm of its fundamental, less MIDDLE."""
         return self.out(self.phones(phones, places, ends))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 """Sentences to be spoken: made of patterns and of words, by a seed.
 
-Half follow English patterns, so that durations and pauses are those of sentences; the others are strings of words that the
+Half follow English patterns, so that lengths and pauses are those of sentences; the others are strings of words that the
 lexicon of pocketsphinx has, so that all sounds meet all others. None of it is anybody's text.
 """
 
@@ -55,6 +55,16 @@ CONTRACTIONS = """ain't aren't can't couldn't couldn't've could've daren't didn'
 i'll i'm i've isn't it'd it'll it's let's ma'am mayn't might've must've mustn't needn't o'clock shan't she'd she'll she's should've shouldn't
 somebody's someone's that'd that'll that's there'd there'll there's they'd they'll they're they've wasn't we'd we'll we're we've weren't what'd what'll 
 what's what've when's where'd where's who'd who'll who's who've why'd why's won't would've wouldn't y'all you'd you'll you're you've""".split()
+
+
+#: The closed classes of English, so that each of their words is heard at least once.
+FUNCTION_WORDS = """a an the this that these those each every some any no all both many much few several either neither another such.
+in on at by for from of off to into onto over under above below between among through during before after since until against about around
+along across behind beside beyond near toward towards upon with within without per up down out via despite except like as than.
+and but or nor yet so plus because although though if unless while whereas whether when where who whom whose what which why how.
+I you he she it we they me him her us them my your his its our their mine yours hers ours theirs myself yourself himself herself itself.
+am is are was were be been being has have had having do does did done will would can could shall should may might must ought.
+not never ever only just very too also then there here now.""".replace("\n", " ").split(". ")
 
 
 def words_of_lexicon() -> list[str]:

@@ -9,7 +9,7 @@ import torch
 import data
 import features
 from model import HOP, Sound, filtered
-from prosody import Heard
+from melody import Heard
 from schedule import Schedule, held_out, padded
 
 #: Frames of a training example.

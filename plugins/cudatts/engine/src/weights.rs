@@ -79,7 +79,9 @@ pub enum LoadError {
         needed: Vec<usize>,
     },
     /// A tensor holds other numbers.
-    #[error("{path}: tensor `{name}` holds {found} numbers; F32, F16 and BF16 can be read")]
+    #[error(
+        "{path}: tensor `{name}` holds {found} numbers, which cannot be read as what it is for"
+    )]
     Numbers {
         /// The file.
         path: PathBuf,
@@ -252,6 +254,56 @@ impl<'w> Weights<'w> {
 
     /// The numbers of a tensor of this name and shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let (dtype, bytes) = self.bytes(name, shape)?;
+        let pairs = || bytes.as_chunks::<2>().0.iter();
+        match dtype {
+            Dtype::F32 => Ok(bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect()),
+            // Converted as a whole: by the processor, where it can.
+            Dtype::F16 => Ok(pairs()
+                .map(|bytes| half::f16::from_le_bytes(*bytes))
+                .collect::<Vec<_>>()
+                .to_f32_vec()),
+            Dtype::BF16 => Ok(pairs()
+                .map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32())
+                .collect()),
+            // A voice's position.
+            Dtype::I64 => Ok(bytes
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|bytes| i64::from_le_bytes(*bytes) as f32)
+                .collect()),
+            other => Err(self.cannot_be_read(name, other)),
+        }
+    }
+
+    /// The bits of a tensor of whole numbers of 32 bits, of this name and shape.
+    pub fn bits(&self, name: &str, shape: &[usize]) -> Result<Vec<u32>, LoadError> {
+        match self.bytes(name, shape)? {
+            (Dtype::I32 | Dtype::U32, bytes) => Ok(bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| u32::from_le_bytes(*bytes))
+                .collect()),
+            (other, _) => Err(self.cannot_be_read(name, other)),
+        }
+    }
+
+    fn cannot_be_read(&self, name: &str, found: Dtype) -> LoadError {
+        LoadError::Numbers {
+            path: self.path.clone(),
+            name: name.into(),
+            found: format!("{found:?}"),
+        }
+    }
+
+    fn bytes(&self, name: &str, shape: &[usize]) -> Result<(Dtype, Cow<'w, [u8]>), LoadError> {
         let info = self.metadata.info(name).ok_or_else(|| {
             let names = self.names();
             LoadError::Missing {
@@ -278,34 +330,6 @@ impl<'w> Weights<'w> {
                 path: self.path.clone(),
                 error,
             })?;
-        let pairs = || bytes.as_chunks::<2>().0.iter();
-        match info.dtype {
-            Dtype::F32 => Ok(bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes))
-                .collect()),
-            // Converted as a whole: by the processor, where it can.
-            Dtype::F16 => Ok(pairs()
-                .map(|bytes| half::f16::from_le_bytes(*bytes))
-                .collect::<Vec<_>>()
-                .to_f32_vec()),
-            Dtype::BF16 => Ok(pairs()
-                .map(|bytes| half::bf16::from_le_bytes(*bytes).to_f32())
-                .collect()),
-            // A voice's position.
-            Dtype::I64 => Ok(bytes
-                .as_chunks::<8>()
-                .0
-                .iter()
-                .map(|bytes| i64::from_le_bytes(*bytes) as f32)
-                .collect()),
-            other => Err(LoadError::Numbers {
-                path: self.path.clone(),
-                name: name.into(),
-                found: format!("{other:?}"),
-            }),
-        }
+        Ok((info.dtype, bytes))
     }
 }

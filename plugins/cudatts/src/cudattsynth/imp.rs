@@ -10,7 +10,7 @@
 //! models have more voices and languages, and speak better: `model` is then the name of a published one that `duplex model fetch
 //! NAME` has fetched (or Python has: both look into the same cache), or a folder with `config.yaml`, `model.safetensors`,
 //! `tokenizer.json` (or `tokenizer.model`) and stored voices in `voices/`, as Pocket TTS publishes them. A folder with
-//! `model.safetensors`, `words.txt` and `hashes.txt` holds a voice that was trained as `compact` was. The element downloads
+//! `model.safetensors`, `words.txt`, `language.txt` and `hashes.txt` holds a voice that was trained as `compact` was. The element downloads
 //! nothing.
 //!
 //! ## How it is said

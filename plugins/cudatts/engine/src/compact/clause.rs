@@ -23,26 +23,43 @@ pub enum End {
     Exclamation,
 }
 
+/// A word before or behind a clause.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Word {
+    pub phones: Vec<Phone>,
+    /// What [`Language::class`](super::language::Language::class) says of it.
+    pub class: u8,
+}
+
 /// The phones of a clause, a pause first and last.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phones {
     pub phones: Vec<Phone>,
     /// The word that each belongs to; the pauses at both ends belong to none.
     pub words: Vec<Option<usize>>,
+    /// The class of each word.
+    pub classes: Vec<u8>,
     pub end: End,
+    /// What is said in the same sentence before it, and behind.
+    pub before: Vec<Word>,
+    pub behind: Vec<Word>,
 }
 
 impl Phones {
-    /// Of these words.
-    pub fn new<'a>(words: impl IntoIterator<Item = &'a [Phone]>, end: End) -> Self {
+    /// Of these words and their classes.
+    pub fn new<'a>(words: impl IntoIterator<Item = (&'a [Phone], u8)>, end: End) -> Self {
         let mut clause = Self {
             phones: vec![PAUSE],
             words: vec![None],
+            classes: Vec::new(),
             end,
+            before: Vec::new(),
+            behind: Vec::new(),
         };
-        for (word, phones) in words.into_iter().enumerate() {
+        for (word, (phones, class)) in words.into_iter().enumerate() {
             clause.phones.extend_from_slice(phones);
             clause.words.resize(clause.phones.len(), Some(word));
+            clause.classes.push(class);
         }
         clause.phones.push(PAUSE);
         clause.words.push(None);
@@ -85,11 +102,11 @@ pub struct Timing {
     melody: Vec<f64>,
 }
 
-/// Whole hops of phones, of which each has at least one: what is rounded is made good by the next.
-pub fn lengths(logarithms: impl IntoIterator<Item = f32>, rate: f64) -> Vec<usize> {
+/// Whole hops of phones that last so many ms, of which each has at least one: what is rounded is made good by the next.
+pub fn lengths(milliseconds: impl IntoIterator<Item = f32>, rate: f64) -> Vec<usize> {
     let mut owed = 0.0;
-    let lengths = logarithms.into_iter().map(|logarithm| {
-        let wanted = f64::from(logarithm).exp() / rate;
+    let lengths = milliseconds.into_iter().map(|milliseconds| {
+        let wanted = f64::from(milliseconds) / (HOP * 1_000 / RATE) as f64 / rate;
         owed += if wanted <= LONGEST { wanted } else { LONGEST };
         let hops = (owed + 0.5).floor().max(1.0);
         owed -= hops;
@@ -99,14 +116,14 @@ pub fn lengths(logarithms: impl IntoIterator<Item = f32>, rate: f64) -> Vec<usiz
 }
 
 impl Timing {
-    /// Of phones that last so many hops each; `prosody` is what [`super::networks::Prosody`] says.
-    pub fn new(lengths: &[usize], prosody: &[f32]) -> Self {
+    /// Of phones that last so many hops each; `heights` are what [`super::networks::Melody`] says.
+    pub fn new(lengths: &[usize], heights: &[f32]) -> Self {
         let mut begins = vec![0];
         let mut at = Vec::with_capacity(lengths.len() * MELODY);
         let mut melody = Vec::with_capacity(lengths.len() * MELODY);
         let mut from = 0;
-        for (hops, of_phone) in lengths.iter().zip(prosody.chunks_exact(1 + MELODY)) {
-            for (point, height) in of_phone[1..].iter().enumerate() {
+        for (hops, of_phone) in lengths.iter().zip(heights.chunks_exact(MELODY)) {
+            for (point, height) in of_phone.iter().enumerate() {
                 let share = (point as f64 + 0.5) / MELODY as f64;
                 at.push((from as f64 + *hops as f64 * share) * HOP as f64);
                 melody.push(f64::from(*height));
@@ -190,7 +207,7 @@ mod tests {
 
     #[test]
     fn places_count_from_both_ends() {
-        let words: [&[Phone]; 2] = [&[5, 6], &[7]];
+        let words: [(&[Phone], u8); 2] = [(&[5, 6], 0), (&[7], 1)];
         let clause = Phones::new(words, End::Stop);
         assert_eq!(clause.phones, [PAUSE, 5, 6, 7, PAUSE]);
         let places = clause.places();
@@ -202,19 +219,18 @@ mod tests {
 
     #[test]
     fn what_is_rounded_is_made_good() {
-        let logarithm = 2.4_f32.ln();
-        assert_eq!(lengths([logarithm; 5], 1.0), [2, 3, 2, 3, 2]);
-        assert_eq!(lengths([logarithm; 5], 2.0), [1, 1, 2, 1, 1]);
+        assert_eq!(lengths([24.0; 5], 1.0), [2, 3, 2, 3, 2]);
+        assert_eq!(lengths([24.0; 5], 2.0), [1, 1, 2, 1, 1]);
         // A phone that is too short takes its hop from the next.
-        assert_eq!(lengths([-5.0, 3.0_f32.ln()], 1.0), [1, 2]);
-        for odd in [f32::NAN, f32::INFINITY, 90.0] {
-            assert_eq!(lengths([odd, 0.0], 1.0), [400, 1]);
+        assert_eq!(lengths([0.1, 30.0], 1.0), [1, 2]);
+        for odd in [f32::NAN, f32::INFINITY, 9e9] {
+            assert_eq!(lengths([odd, 10.0], 1.0), [400, 1]);
         }
     }
 
     #[test]
     fn a_melody_is_straight_between_its_points() {
-        let timing = Timing::new(&[1, 3], &[0.0, 0.1, 0.2, 0.3, 0.0, 0.4, 0.6, 0.8]);
+        let timing = Timing::new(&[1, 3], &[0.1, 0.2, 0.3, 0.4, 0.6, 0.8]);
         assert_eq!((timing.hops(), timing.begin(1)), (4, 1));
         let mut near = 0;
         let hop = HOP as f64;

@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Voice,
-    networks::{Letters, Prosody, Sound},
+    language::Language,
+    lengths::Lengths,
+    networks::{Letters, Melody, Sound},
     phones,
     words::Words,
 };
@@ -19,6 +21,7 @@ use crate::weights::{LoadError, Weights};
 
 const MODEL: &str = "model.safetensors";
 const WORDS: &str = "words.txt";
+const LANGUAGE: &str = "language.txt";
 const HASHES: &str = "hashes.txt";
 
 /// What the voice is read from.
@@ -27,6 +30,7 @@ pub struct Files {
     folder: PathBuf,
     pub model: Cow<'static, [u8]>,
     words: Cow<'static, str>,
+    language: Cow<'static, str>,
 }
 
 impl Files {
@@ -36,6 +40,7 @@ impl Files {
             folder: "the built-in voice".into(),
             model: include_bytes!("../../../compact/voice/model.safetensors").into(),
             words: include_str!("../../../compact/voice/words.txt").into(),
+            language: include_str!("../../../compact/voice/language.txt").into(),
         }
     }
 
@@ -71,6 +76,7 @@ impl Files {
             folder: folder.to_owned(),
             model: model?.into(),
             words: text(WORDS, words?)?.into(),
+            language: text(LANGUAGE, checked(LANGUAGE)?)?.into(),
         })
     }
 
@@ -78,20 +84,26 @@ impl Files {
     pub fn voice(&self) -> Result<Voice, LoadError> {
         let path = self.folder.join(MODEL);
         let open = || Weights::of_bytes(&path, &self.model);
-        let (letters, (prosody, sound)) = rayon::join(
+        let lengths_and_melody = || {
+            let language = Language::new(&self.language, &self.folder.join(LANGUAGE))?;
+            Ok((Lengths::load(&open()?, language)?, Melody::load(&open()?)?))
+        };
+        let (letters, (timing, sound)): (_, (Result<_, LoadError>, _)) = rayon::join(
             || {
                 let letters = Letters::load(&open()?)?;
                 Words::new(&self.words, &self.folder.join(WORDS), letters)
             },
-            || rayon::join(|| Prosody::load(&open()?), || Sound::load(&open()?)),
+            || rayon::join(lengths_and_melody, || Sound::load(&open()?)),
         );
+        let (lengths, melody) = timing?;
         Ok(Voice {
             words: letters?,
             the: ["dh", "iy"]
                 .into_iter()
                 .filter_map(phones::number)
                 .collect(),
-            prosody: prosody?,
+            lengths,
+            melody,
             sound: sound?,
         })
     }

@@ -15,7 +15,8 @@
 //!
 //! # From text to sound
 //! [`Compact`] reads English by `duplex_english`; a chunk's tokens are letters and phones (`tokens`). A generator finds the
-//! phones of words when a chunk is admitted (`words`), times them (`clause`), and answers where each word sounds, exactly.
+//! phones of words when a chunk is admitted (`words`), asks trees how long each lasts (`lengths`, by `syllables`), and answers where
+//! each word sounds, exactly (`clause`). A clause is told of what its sentence says before and behind it, as far as that is known.
 //! Rate divides the lengths of phones; pitch multiplies the fundamental. A decoder filters and adds up (`filters`).
 //!
 //! # Another device
@@ -30,15 +31,19 @@ mod endings;
 mod excitation;
 mod files;
 mod filters;
+mod language;
+mod lengths;
 mod model;
 mod networks;
 mod phones;
 mod run;
 pub mod shape;
 mod speaking;
+mod syllables;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trees;
 mod words;
 
 pub use self::{model::Compact, phones::PHONES};
@@ -74,6 +79,7 @@ struct Voice {
     words: words::Words,
     /// How `the` is said before a vowel.
     the: Vec<phones::Phone>,
-    prosody: networks::Prosody,
+    lengths: lengths::Lengths,
+    melody: networks::Melody,
     sound: networks::Sound,
 }

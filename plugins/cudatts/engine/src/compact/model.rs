@@ -46,7 +46,7 @@ impl Compact {
         Self::of(Files::built_in())
     }
 
-    /// A voice in a folder: `model.safetensors`, `words.txt`, and `hashes.txt` with the SHA-256 of both. Reads them.
+    /// A voice in a folder: `model.safetensors`, `words.txt`, `language.txt`, and `hashes.txt` with the SHA-256 of each. Reads them.
     ///
     /// # Errors
     /// The file that is missing, cut off, damaged or of another shape.
@@ -131,7 +131,7 @@ impl Family for Compact {
         let reading = duplex_english::read(text, &self.dictionary);
         let mut chunks = Chunks::default();
         let mut from = 0;
-        for (tokens, to) in reading.clauses.iter().flat_map(tokens::encode) {
+        for (tokens, to) in tokens::encode(&reading.clauses) {
             chunks.chunks.push(Chunk {
                 bytes: from..to,
                 tokens,

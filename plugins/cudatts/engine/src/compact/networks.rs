@@ -140,26 +140,25 @@ impl OfPhones {
     }
 }
 
-/// How long each phone of a clause lasts, and at which pitch.
+/// At which pitch the phones of a clause are said.
 #[derive(Debug)]
-pub struct Prosody {
+pub struct Melody {
     phones: OfPhones,
     out: Linear,
 }
 
-impl Prosody {
+impl Melody {
     const CHANNELS: usize = 128;
 
     pub fn load(weights: &Weights) -> Result<Self, LoadError> {
         let dilations = [1, 1, 2, 2, 1, 1];
         Ok(Self {
-            phones: OfPhones::load(weights, "prosody.phones", Self::CHANNELS, &dilations)?,
-            out: linear(weights, "prosody.out", (Self::CHANNELS, 1 + MELODY))?,
+            phones: OfPhones::load(weights, "melody.phones", Self::CHANNELS, &dilations)?,
+            out: linear(weights, "melody.out", (Self::CHANNELS, MELODY))?,
         })
     }
 
-    /// For each phone the natural logarithm of its hops, and those of its fundamental at the points of its melody, less that
-    /// of 200 Hz.
+    /// For each phone the natural logarithms of its fundamental at the points of its melody, less that of 200 Hz.
     pub fn apply(&self, clause: &clause::Phones, scratch: &mut Scratch) -> Vec<f32> {
         self.out.apply(&self.phones.apply(clause, scratch))
     }

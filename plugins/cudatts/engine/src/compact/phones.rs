@@ -26,6 +26,15 @@ pub fn is_vowel(phone: Phone) -> bool {
     PHONES[usize::from(phone)].starts_with(['a', 'e', 'i', 'o', 'u'])
 }
 
+/// The phone without its stress.
+pub fn plain(phone: Phone) -> Phone {
+    let name = PHONES[usize::from(phone)];
+    match name.strip_suffix('1') {
+        Some(name) => number(name).unwrap_or(phone),
+        None => phone,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +43,8 @@ mod tests {
     fn names_and_numbers_are_the_same() {
         assert_eq!((number("pau"), number("zh")), (Some(PAUSE), Some(41)));
         assert_eq!((number("-"), number("xx")), (None, None));
+        assert_eq!(number("ow1").map(plain), number("ow"));
+        assert_eq!(number("zh").map(plain), number("zh"));
         let vowels = PHONES
             .iter()
             .filter(|phone| is_vowel(number(phone).unwrap_or(0)));

@@ -7,19 +7,19 @@
 //! is all that its sound takes: the filters of five hops, the first of which is the last of the frame before, and the
 //! excitation below them. A step for the decoder, or a device in its place, is the same for all.
 
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
 use duplex_synthesis::Error;
 
 use super::{
     FRAME_HOPS, FRAME_SAMPLES, HOP, Spectra, Voice,
     blocks::{Scratch, Text, Work},
-    clause::{Phones, Timing, lengths},
+    clause::{End, Phones, Timing, Word, lengths},
     filters::{Filters, SIDE, Transforms},
     phones,
     shape::POINTS,
     speaking::{Inputs, Speaking},
-    tokens::{self, Spoken, Written},
+    tokens::{self, Decoded, Spoken, Written},
 };
 use crate::family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed};
 
@@ -54,41 +54,65 @@ pub(super) struct Plan {
 impl Voice {
     /// What a chunk says, and when, at a rate.
     pub(super) fn plan(&self, tokens: &[u32], rate: f64, scratch: &mut Scratch) -> Plan {
-        let (written, end) = tokens::decode(tokens);
-        let said = self.phones_of(&written, scratch);
-        let phones = Phones::new(said.iter().map(Vec::as_slice), end);
-        self.time(phones, &written, rate, scratch)
+        let decoded = tokens::decode(tokens);
+        let Decoded {
+            before,
+            behind,
+            written,
+            end,
+        } = &decoded;
+        let own = written.iter().flat_map(|word| &word.said);
+        let said: Vec<&Spoken> = before.iter().chain(own).chain(behind).collect();
+        let mut words = self.words_of(&said, scratch);
+        let behind = words.split_off(words.len() - behind.len());
+        let own = words.split_off(before.len());
+        let own = own.iter().map(|word| (word.phones.as_slice(), word.class));
+        let phones = Phones {
+            before: words,
+            behind,
+            ..Phones::new(own, *end)
+        };
+        self.time(phones, written, rate, scratch)
     }
 
-    /// The phones of each word that is said.
-    fn phones_of(&self, written: &[Written], scratch: &mut Scratch) -> Vec<Vec<phones::Phone>> {
-        let said = || written.iter().flat_map(|word| &word.said);
-        let letters: Vec<&str> = said()
+    /// The phones of each word that is said, and its class.
+    fn words_of(&self, said: &[&Spoken], scratch: &mut Scratch) -> Vec<Word> {
+        let letters: Vec<&str> = said
+            .iter()
             .filter_map(|said| match said {
                 Spoken::Letters(letters) => Some(letters.as_str()),
                 Spoken::Phones(_) => None,
             })
             .collect();
         let mut found = self.words.phones(&letters, scratch).into_iter();
-        let mut phones: Vec<_> = said()
+        let language = self.lengths.language();
+        let mut words: Vec<Word> = said
+            .iter()
             .map(|said| match said {
-                Spoken::Letters(_) => found.next().unwrap_or_default(),
-                Spoken::Phones(phones) => phones.clone(),
+                Spoken::Letters(letters) => Word {
+                    phones: found.next().unwrap_or_default(),
+                    class: language.class(letters),
+                },
+                Spoken::Phones(phones) => Word {
+                    phones: phones.clone(),
+                    class: 0,
+                },
             })
             .collect();
         // "the" is said otherwise before a vowel.
         let the = |said: &Spoken| matches!(said, Spoken::Letters(letters) if letters == "the");
-        for (place, _) in said().enumerate().filter(|(_, said)| the(said)) {
-            let next = phones.get(place + 1).and_then(|phones| phones.first());
+        for (place, _) in said.iter().enumerate().filter(|(_, said)| the(said)) {
+            let next = words.get(place + 1).and_then(|next| next.phones.first());
             if next.is_some_and(|phone| phones::is_vowel(*phone)) {
-                phones[place] = self.the.clone();
+                words[place].phones = self.the.clone();
             }
         }
-        phones
+        words
     }
 
-    /// When the phones of a clause sound. Its first pause is behind it instead: whoever waits hears the first phone at once, and
-    /// between two clauses nothing changes. The last pause lasts until the end of a frame.
+    /// When the phones of a clause sound. Of the pause before it only a hop is left, and the rest is behind the clause before:
+    /// whoever waits hears the first phone at once, and between two clauses nothing changes. The last pause lasts until the end of
+    /// the frame that is nearest.
     pub(super) fn time(
         &self,
         phones: Phones,
@@ -96,18 +120,36 @@ impl Voice {
         rate: f64,
         scratch: &mut Scratch,
     ) -> Plan {
-        let prosody = self.prosody.apply(&phones, scratch);
-        let logarithms = prosody.iter().step_by(prosody.len() / phones.phones.len());
-        let mut lengths = lengths(logarithms.copied(), rate);
+        let melody = self.melody.apply(&phones, scratch);
+        let milliseconds = self.lengths.of(&phones);
+        let (first, said, last) = match &milliseconds[..] {
+            [first, said @ .., last] => (*first, said, *last),
+            _ => (0.0, &[][..], 0.0),
+        };
+        let next = match (phones.behind.is_empty(), phones.end) {
+            // Of the pause between two clauses each has half.
+            (false, _) => last,
+            // What comes is not known, but it is the same sentence.
+            (true, End::Comma) => 0.0,
+            // The next sentence begins as this one did.
+            (true, _) if phones.before.is_empty() => first,
+            (true, _) => 2.0 * first,
+        };
+        let said = said.iter().copied().chain([last + next]);
+        let mut lengths: Vec<usize> = iter::once(1).chain(lengths(said, rate)).collect();
         let hops: usize = lengths.iter().sum();
-        if let [first, .., last] = &mut lengths[..] {
-            *last += *first - 1;
-            *first = 1;
-        }
         if let Some(last) = lengths.last_mut() {
-            *last += hops.next_multiple_of(FRAME_HOPS) - hops;
+            // The hop of the next one's first pause.
+            let (own, hops) = (*last, hops - 1);
+            let over = hops % FRAME_HOPS;
+            let shorter = own > over + 2 && 2 * over < FRAME_HOPS;
+            let whole = hops - over + if shorter || over == 0 { 0 } else { FRAME_HOPS };
+            *last = whole + own - 1 - hops;
+            if *last == 0 {
+                *last = FRAME_HOPS;
+            }
         }
-        let timing = Timing::new(&lengths, &prosody);
+        let timing = Timing::new(&lengths, &melody);
         let words = timed(&phones, &timing, written);
         Plan {
             phones,

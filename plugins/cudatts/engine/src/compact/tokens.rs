@@ -2,7 +2,8 @@
 
 //! What a chunk's tokens say: a clause's words, with letters or phones of each, and where they are written.
 //!
-//! The first token is the clause's end. Then comes each written word: the byte where it begins, that where it ends, how many
+//! The first token is the clause's end. Then come how many tokens tell what is said before it in the same sentence, and those;
+//! and the same of what is said behind. Then comes each written word: the byte where it begins, that where it ends, how many
 //! tokens follow of it; and those: phones, letters, or [`NEXT`] between two words that are said for one that is written.
 
 use std::ops::Range;
@@ -12,6 +13,7 @@ use duplex_english::{Clause, Said};
 use super::{
     clause::End,
     phones::{self, Phone},
+    syllables::{BEFORE, BEHIND},
 };
 
 /// Letters follow the phones.
@@ -38,8 +40,56 @@ pub struct Written {
     pub said: Vec<Spoken>,
 }
 
-/// The tokens of a clause; of one that is very long, of several, each with the byte behind its last word.
-pub fn encode(clause: &Clause) -> Vec<(Vec<u32>, usize)> {
+/// A clause, or a part of one that is very long.
+struct Part {
+    end: End,
+    /// Each written word's place in the text, and the tokens of what is said for it.
+    words: Vec<(Range<usize>, Vec<u32>)>,
+    /// The byte behind it.
+    to: usize,
+}
+
+/// The tokens of clauses, each with the byte behind it; a very long one is several.
+pub fn encode(clauses: &[Clause]) -> Vec<(Vec<u32>, usize)> {
+    let parts: Vec<Part> = clauses.iter().flat_map(parts).collect();
+    let tokens = parts.iter().enumerate().map(|(at, part)| {
+        // What is said in the same sentence before it and behind.
+        let before = at.checked_sub(1).map(|before| &parts[before]);
+        let before = before.filter(|before| before.end == End::Comma);
+        let before = before.map_or_else(Vec::new, |before| {
+            let all = before.said();
+            all[all.len().saturating_sub(BEFORE)..].join(&NEXT)
+        });
+        let behind = parts.get(at + 1).filter(|_| part.end == End::Comma);
+        let behind = behind.map_or_else(Vec::new, |behind| {
+            let all = behind.said();
+            all[..all.len().min(BEHIND)].join(&NEXT)
+        });
+        let mut tokens = vec![part.end as u32];
+        for said in [before, behind] {
+            tokens.push(said.len() as u32);
+            tokens.extend(said);
+        }
+        let place = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+        for (bytes, said) in &part.words {
+            tokens.extend([place(bytes.start), place(bytes.end), said.len() as u32]);
+            tokens.extend(said);
+        }
+        (tokens, part.to)
+    });
+    tokens.collect()
+}
+
+impl Part {
+    /// The tokens of each word that is said.
+    fn said(&self) -> Vec<&[u32]> {
+        let words = self.words.iter();
+        let said = words.flat_map(|(_, said)| said.split(|token| *token == NEXT));
+        said.filter(|word| !word.is_empty()).collect()
+    }
+}
+
+fn parts(clause: &Clause) -> Vec<Part> {
     let end = match clause.end {
         duplex_english::End::Comma => End::Comma,
         duplex_english::End::Stop => End::Stop,
@@ -47,27 +97,28 @@ pub fn encode(clause: &Clause) -> Vec<(Vec<u32>, usize)> {
         duplex_english::End::Exclamation => End::Exclamation,
     };
     let mut parts = Vec::new();
-    let mut tokens = vec![end as u32];
+    let (mut words, mut length) = (Vec::new(), 0);
     for word in &clause.words {
         // A written word whose parts are too many for one clause continues in the next.
         for said in stretches(&word.said) {
-            if tokens.len() > 1 && tokens.len() + said.len() > MOST {
-                tokens[0] = End::Comma as u32;
-                parts.push((
-                    std::mem::replace(&mut tokens, vec![end as u32]),
-                    word.bytes.start,
-                ));
+            if length > 0 && length + said.len() > MOST {
+                parts.push(Part {
+                    end: End::Comma,
+                    words: std::mem::take(&mut words),
+                    to: word.bytes.start,
+                });
+                length = 0;
             }
-            let place = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
-            tokens.extend([
-                place(word.bytes.start),
-                place(word.bytes.end),
-                said.len() as u32,
-            ]);
-            tokens.extend(said);
+            // Where the word is written takes three.
+            length += 3 + said.len();
+            words.push((word.bytes.clone(), said));
         }
     }
-    parts.push((tokens, clause.bytes.end));
+    parts.push(Part {
+        end,
+        words,
+        to: clause.bytes.end,
+    });
     parts
 }
 
@@ -97,30 +148,58 @@ fn stretches(said: &[Said]) -> Vec<Vec<u32>> {
     stretches
 }
 
+/// What a chunk says.
+#[derive(Debug)]
+pub struct Decoded {
+    /// What is said in the same sentence before it, and behind.
+    pub before: Vec<Spoken>,
+    pub behind: Vec<Spoken>,
+    pub written: Vec<Written>,
+    pub end: End,
+}
+
 /// What [`encode`] made; nothing of tokens that it did not make.
-pub fn decode(tokens: &[u32]) -> (Vec<Written>, End) {
-    let end = match tokens.first() {
-        Some(0) => End::Comma,
-        Some(2) => End::Question,
-        Some(3) => End::Exclamation,
+pub fn decode(tokens: &[u32]) -> Decoded {
+    let (first, mut left) = tokens.split_first().unwrap_or((&1, &[]));
+    let end = match first {
+        0 => End::Comma,
+        2 => End::Question,
+        3 => End::Exclamation,
         _ => End::Stop,
     };
-    let mut words: Vec<Written> = Vec::new();
-    let mut left = tokens.get(1..).unwrap_or_default();
+    let mut beside = || {
+        let (count, rest) = left.split_first().unwrap_or((&0, &[]));
+        let (own, rest) = rest.split_at((*count as usize).min(rest.len()));
+        left = rest;
+        match own {
+            [] => Vec::new(),
+            _ => words(own).take(BEFORE.max(BEHIND)).collect(),
+        }
+    };
+    let (before, behind) = (beside(), beside());
+    let mut written: Vec<Written> = Vec::new();
     while let [from, to, count, rest @ ..] = left {
-        let (own, behind) = rest.split_at((*count as usize).min(rest.len()));
-        left = behind;
+        let (own, rest) = rest.split_at((*count as usize).min(rest.len()));
+        left = rest;
         let bytes = *from as usize..*to as usize;
-        let said = own
-            .split(|token| *token == NEXT)
-            .map(word)
-            .collect::<Vec<_>>();
-        match words.last_mut() {
-            Some(last) if last.bytes == bytes => last.said.extend(said),
-            _ => words.push(Written { bytes, said }),
+        match written.last_mut() {
+            Some(last) if last.bytes == bytes => last.said.extend(words(own)),
+            _ => written.push(Written {
+                bytes,
+                said: words(own).collect(),
+            }),
         }
     }
-    (words, end)
+    Decoded {
+        before,
+        behind,
+        written,
+        end,
+    }
+}
+
+fn words(tokens: &[u32]) -> impl Iterator<Item = Spoken> {
+    tokens.split(|token| *token == NEXT).map(word)
 }
 
 fn word(tokens: &[u32]) -> Spoken {
@@ -163,13 +242,13 @@ mod tests {
             ],
             end: duplex_english::End::Question,
         };
-        let parts = encode(&clause);
+        let parts = encode(&[clause]);
         assert_eq!((parts.len(), parts[0].1), (1, 20));
-        let (words, end) = decode(&parts[0].0);
-        assert_eq!(end, End::Question);
+        let decoded = decode(&parts[0].0);
+        assert_eq!((decoded.end, decoded.before.len()), (End::Question, 0));
         let go = ["g", "ow"].map(|name| phones::number(name).unwrap());
         assert_eq!(
-            words,
+            decoded.written,
             [
                 Written {
                     bytes: 1..3,
@@ -191,26 +270,53 @@ mod tests {
             "a,".repeat(3_000),
         ] {
             let reading = duplex_english::read(&text, &Dictionary::default());
-            let mut said = 0;
-            for clause in &reading.clauses {
-                let mut before = clause.bytes.start;
-                for (tokens, to) in encode(clause) {
-                    assert!(tokens.len() <= MOST + 3, "{}", tokens.len());
-                    assert!(before <= to);
-                    before = to;
-                    for word in decode(&tokens).0.into_iter().flat_map(|word| word.said) {
-                        let length = match word {
-                            Spoken::Letters(letters) => letters.len(),
-                            Spoken::Phones(phones) => phones.len(),
-                        };
-                        assert!(length <= LONGEST);
-                        said += length;
-                    }
+            let (mut said, mut before) = (0, 0);
+            for (tokens, to) in encode(&reading.clauses) {
+                let beside = (BEFORE + BEHIND) * (LONGEST + 1);
+                assert!(tokens.len() <= MOST + 3 + beside, "{}", tokens.len());
+                assert!(before <= to);
+                before = to;
+                let written = decode(&tokens).written.into_iter();
+                for word in written.flat_map(|word| word.said) {
+                    let length = match word {
+                        Spoken::Letters(letters) => letters.len(),
+                        Spoken::Phones(phones) => phones.len(),
+                    };
+                    assert!(length <= LONGEST);
+                    said += length;
                 }
-                assert_eq!(before, clause.bytes.end);
             }
+            assert_eq!(
+                Some(before),
+                reading.clauses.last().map(|last| last.bytes.end)
+            );
             assert!(said > 0);
         }
+    }
+
+    #[test]
+    fn clauses_of_a_sentence_are_told_of_each_other() {
+        let text = "One, two three four five six, seven. Eight.";
+        let reading = duplex_english::read(text, &Dictionary::default());
+        let names = |said: &[Spoken]| {
+            let names = said.iter().map(|said| match said {
+                Spoken::Letters(letters) => letters.as_str(),
+                Spoken::Phones(_) => "?",
+            });
+            names.collect::<Vec<_>>().join(" ")
+        };
+        let beside: Vec<(String, String)> = encode(&reading.clauses)
+            .iter()
+            .map(|(tokens, _)| decode(tokens))
+            .map(|decoded| (names(&decoded.before), names(&decoded.behind)))
+            .collect();
+        let right = [
+            ("", "two three four"),
+            ("one", "seven"),
+            ("three four five six", ""),
+            ("", ""),
+        ];
+        assert_eq!(beside, right.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 
     #[test]
@@ -221,6 +327,8 @@ mod tests {
             &[1, 2],
             &[1, 2, 3, 77],
             &[1, 5, 4, 2, 63, 700, 9, 9],
+            &[1, 0, 0, 5, 4, 2, 63, 700, 9, 9],
+            &[1, u32::MAX, 0, 5],
         ] {
             let _ = decode(tokens);
         }
