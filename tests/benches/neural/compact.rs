@@ -135,7 +135,7 @@ fn first_audio(report: &mut Report, engine: &NeuralEngine) -> Result<()> {
 
 /// Where words begin, against where the voice that it was learned from begins them.
 fn marks(report: &mut Report, engine: &NeuralEngine) -> Result<()> {
-    let mut off = Vec::new();
+    let (mut in_clauses, mut in_sentences) = (Vec::new(), Vec::new());
     for sentence in Sentences::read()?.all() {
         let mut utterance = engine.open(&Request::default())?;
         utterance.text.push(&sentence.text)?;
@@ -154,22 +154,35 @@ fn marks(report: &mut Report, engine: &NeuralEngine) -> Result<()> {
             continue;
         }
         ensure!(begins.len() == sentence.begins.len(), "{}", sentence.text);
+        let late = begins.iter().zip(&sentence.begins);
+        let late: Vec<f64> = late
+            .map(|(ours, theirs)| ours - f64::from(*theirs))
+            .collect();
+        let from = |late: &[f64]| -> Vec<f64> {
+            let others = late.iter().skip(1);
+            others.map(|other| (other - late[0]).abs()).collect()
+        };
         // From the second word on: the source begins with a pause, and we with the first sound, which may be later than the
         // first word.
-        let of = |begin: f64| begin - begins[1];
-        let theirs = |begin: u32| f64::from(begin - sentence.begins[1]);
-        let pairs = begins.iter().zip(&sentence.begins);
-        off.extend(
-            pairs
-                .skip(2)
-                .map(|(ours, source)| (of(*ours) - theirs(*source)).abs()),
+        in_sentences.extend(from(&late[1..]));
+        let mut left = late.as_slice();
+        for clause in sentence.text.split([',', ';', '.', '!', '?']) {
+            let count = clause.split_whitespace().count().min(left.len());
+            let (own, behind) = left.split_at(count);
+            let sure = usize::from(left.len() == late.len()).min(count);
+            if let own @ [_, ..] = &own[sure..] {
+                in_clauses.extend(from(own));
+            }
+            left = behind;
+        }
+    }
+    for (what, off) in [("clauses", in_clauses), ("whole sentences", in_sentences)] {
+        report.row(
+            &format!("small voice: words begin off from its source's, in {what}"),
+            "ms",
+            &Percentiles::of(&off),
+            &[p95(25.0, 15.0)],
         );
     }
-    report.row(
-        "small voice: words begin off from its source's, in whole sentences",
-        "ms",
-        &Percentiles::of(&off),
-        &[p95(25.0, 15.0)],
-    );
     Ok(())
 }
