@@ -100,6 +100,10 @@ pub struct Timing {
     at: Vec<f64>,
     /// The natural logarithm of the fundamental there, less that of 200 Hz.
     melody: Vec<f64>,
+    /// Hops of pause that the clause would begin with besides, and of the last pause those that it would not have, were it as
+    /// the networks learned: half of what is between two clauses.
+    early: usize,
+    late: usize,
 }
 
 /// Whole hops of phones that last so many ms, of which each has at least one: what is rounded is made good by the next.
@@ -131,7 +135,22 @@ impl Timing {
             from += hops;
             begins.push(from);
         }
-        Self { begins, at, melody }
+        Self {
+            begins,
+            at,
+            melody,
+            early: 0,
+            late: 0,
+        }
+    }
+
+    /// The same, whose first pause has been cut by so many hops, and whose last is so much longer: the networks are not told.
+    pub fn moved(self, early: usize, late: usize) -> Self {
+        Self {
+            early,
+            late,
+            ..self
+        }
     }
 
     /// Hops of the clause.
@@ -186,14 +205,15 @@ impl Reader {
             }
             let (from, to) = (timing.begins[self.phone], timing.begins[self.phone + 1]);
             let count = (to - from) as f64;
-            let seconds = hop as f64 / hops_per_second;
+            let seconds = (hop + timing.early) as f64 / hops_per_second;
+            let left = total.saturating_sub(timing.late + hop) as f64 / hops_per_second;
             let middle = (hop as f64 + 0.5) * HOP as f64;
             which.push(self.phone);
             features.extend([
                 (((hop - from) as f64 + 0.5) / count) as f32,
                 (count.ln() / 3.0) as f32,
                 share(seconds),
-                share(total as f64 / hops_per_second - seconds),
+                share(left),
                 (2.0 * timing.melody(middle, &mut self.near)) as f32,
             ]);
         }

@@ -12,7 +12,7 @@ use std::{iter, sync::Arc};
 use duplex_synthesis::Error;
 
 use super::{
-    FRAME_HOPS, FRAME_SAMPLES, HOP, Spectra, Voice,
+    FRAME_HOPS, FRAME_SAMPLES, HOP, RATE, Spectra, Voice,
     blocks::{Scratch, Text, Work},
     clause::{End, Phones, Timing, Word, lengths},
     filters::{Filters, SIDE, Transforms},
@@ -135,6 +135,9 @@ impl Voice {
             (true, _) if phones.before.is_empty() => first,
             (true, _) => 2.0 * first,
         };
+        let hop = HOP as f64 * 1_000.0 / RATE as f64;
+        let natural = |pause: f32| (f64::from(pause) / hop / rate).round() as usize;
+        let (early, natural) = (natural(first).saturating_sub(1), natural(last));
         let said = said.iter().copied().chain([last + next]);
         let mut lengths: Vec<usize> = iter::once(1).chain(lengths(said, rate)).collect();
         let hops: usize = lengths.iter().sum();
@@ -149,7 +152,10 @@ impl Voice {
                 *last = FRAME_HOPS;
             }
         }
-        let timing = Timing::new(&lengths, &melody);
+        let late = lengths
+            .last()
+            .map_or(0, |last| last.saturating_sub(natural));
+        let timing = Timing::new(&lengths, &melody).moved(early, late);
         let words = timed(&phones, &timing, written);
         Plan {
             phones,
