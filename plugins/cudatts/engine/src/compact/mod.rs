@@ -35,6 +35,7 @@ mod language;
 mod lengths;
 mod model;
 mod networks;
+mod pauses;
 mod phones;
 mod run;
 pub mod shape;

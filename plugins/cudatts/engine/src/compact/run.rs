@@ -7,16 +7,16 @@
 //! is all that its sound takes: the filters of five hops, the first of which is the last of the frame before, and the
 //! excitation below them. A step for the decoder, or a device in its place, is the same for all.
 
-use std::{iter, sync::Arc};
+use std::sync::Arc;
 
 use duplex_synthesis::Error;
 
 use super::{
-    FRAME_HOPS, FRAME_SAMPLES, HOP, RATE, Spectra, Voice,
+    FRAME_HOPS, FRAME_SAMPLES, HOP, Spectra, Voice,
     blocks::{Scratch, Text, Work},
-    clause::{End, Phones, Timing, Word, lengths},
+    clause::{Phones, Timing, Word},
     filters::{Filters, SIDE, Transforms},
-    phones,
+    pauses, phones,
     shape::POINTS,
     speaking::{Inputs, Speaking},
     tokens::{self, Decoded, Spoken, Written},
@@ -110,9 +110,7 @@ impl Voice {
         words
     }
 
-    /// When the phones of a clause sound. Of the pause before it only a hop is left, and the rest is behind the clause before:
-    /// whoever waits hears the first phone at once, and between two clauses nothing changes. The last pause lasts until the end of
-    /// the frame that is nearest.
+    /// When the phones of a clause sound.
     pub(super) fn time(
         &self,
         phones: Phones,
@@ -121,41 +119,8 @@ impl Voice {
         scratch: &mut Scratch,
     ) -> Plan {
         let melody = self.melody.apply(&phones, scratch);
-        let milliseconds = self.lengths.of(&phones);
-        let (first, said, last) = match &milliseconds[..] {
-            [first, said @ .., last] => (*first, said, *last),
-            _ => (0.0, &[][..], 0.0),
-        };
-        let next = match (phones.behind.is_empty(), phones.end) {
-            // Of the pause between two clauses each has half.
-            (false, _) => last,
-            // What comes is not known, but it is the same sentence.
-            (true, End::Comma) => 0.0,
-            // The next sentence begins as this one did.
-            (true, _) if phones.before.is_empty() => first,
-            (true, _) => 2.0 * first,
-        };
-        let hop = HOP as f64 * 1_000.0 / RATE as f64;
-        let natural = |pause: f32| (f64::from(pause) / hop / rate).round() as usize;
-        let (early, natural) = (natural(first).saturating_sub(1), natural(last));
-        let said = said.iter().copied().chain([last + next]);
-        let mut lengths: Vec<usize> = iter::once(1).chain(lengths(said, rate)).collect();
-        let hops: usize = lengths.iter().sum();
-        if let Some(last) = lengths.last_mut() {
-            // The hop of the next one's first pause.
-            let (own, hops) = (*last, hops - 1);
-            let over = hops % FRAME_HOPS;
-            let shorter = own > over + 2 && 2 * over < FRAME_HOPS;
-            let whole = hops - over + if shorter || over == 0 { 0 } else { FRAME_HOPS };
-            *last = whole + own - 1 - hops;
-            if *last == 0 {
-                *last = FRAME_HOPS;
-            }
-        }
-        let late = lengths
-            .last()
-            .map_or(0, |last| last.saturating_sub(natural));
-        let timing = Timing::new(&lengths, &melody).moved(early, late);
+        let placed = pauses::place(&phones, &self.lengths.of(&phones), rate);
+        let timing = Timing::new(&placed.lengths, &melody).moved(placed.early, placed.late);
         let words = timed(&phones, &timing, written);
         Plan {
             phones,
