@@ -79,9 +79,7 @@ pub enum LoadError {
         needed: Vec<usize>,
     },
     /// A tensor holds other numbers.
-    #[error(
-        "{path}: tensor `{name}` holds {found} numbers, which cannot be read as what it is for"
-    )]
+    #[error("{path}: tensor `{name}` holds {found} numbers; {readable} can be read")]
     Numbers {
         /// The file.
         path: PathBuf,
@@ -89,6 +87,8 @@ pub enum LoadError {
         name: String,
         /// What it holds.
         found: String,
+        /// What it may hold.
+        readable: &'static str,
     },
     /// The system does not give the memory.
     #[error("{what} takes {needed} of memory, and the system gives no more; {remedy}")]
@@ -278,7 +278,7 @@ impl<'w> Weights<'w> {
                 .iter()
                 .map(|bytes| i64::from_le_bytes(*bytes) as f32)
                 .collect()),
-            other => Err(self.cannot_be_read(name, other)),
+            other => Err(self.numbers(name, other, "F32, F16 and BF16")),
         }
     }
 
@@ -291,15 +291,16 @@ impl<'w> Weights<'w> {
                 .iter()
                 .map(|bytes| u32::from_le_bytes(*bytes))
                 .collect()),
-            (other, _) => Err(self.cannot_be_read(name, other)),
+            (other, _) => Err(self.numbers(name, other, "I32 and U32")),
         }
     }
 
-    fn cannot_be_read(&self, name: &str, found: Dtype) -> LoadError {
+    fn numbers(&self, name: &str, found: Dtype, readable: &'static str) -> LoadError {
         LoadError::Numbers {
             path: self.path.clone(),
             name: name.into(),
             found: format!("{found:?}"),
+            readable,
         }
     }
 
