@@ -18,7 +18,7 @@ from flite import Spoken
 from model import HOP, PHONE, PLACES
 from sentences import CONTRACTIONS, FUNCTION_WORDS, Sentences, words_of_lexicon
 from speech import pronounce_all, words_of
-from syllables import BEFORE, BEHIND, Language
+from syllables import BEFORE, BEHIND, VC, Language
 
 SEED = 1
 #: Words whose phones nobody learns from.
@@ -123,6 +123,7 @@ def lessons_of(spoken: Spoken, classes: dict[str, int]) -> list[tuple[Clause, li
 
 def language_of(spoken: list[Spoken]) -> Language:
     """What the voice knows of English, as far as it shows in what it said."""
+    attributes = flite.library().attributes(ALL_PHONES)
     classes, onsets = {}, set()
     for utterance in spoken:
         classes.update(utterance.written)
@@ -130,12 +131,12 @@ def language_of(spoken: list[Spoken]) -> Language:
             word, syllable = utterance.words[at], utterance.syllables[at]
             if word >= 0 and (utterance.words[at - 1], utterance.syllables[at - 1]) == (word, syllable - 1):
                 own = [phone for phone, of in zip(utterance.phones[at:], utterance.syllables[at:]) if of == syllable]
-                vowel = next((n for n, phone in enumerate(own) if phone[0] in "aeiou"), 0)
+                vowel = next((n for n, phone in enumerate(own) if attributes[phone.rstrip("1")][VC] == "+"), 0)
                 if vowel:
                     onsets.add(tuple(own[:vowel]))
     names = sorted(set(classes.values()) - {flite.CONTENT})
     numbers = {word: 1 + names.index(name) for word, name in sorted(classes.items()) if name != flite.CONTENT}
-    return Language(flite.library().attributes(ALL_PHONES), onsets, numbers)
+    return Language(attributes, onsets, numbers)
 
 
 #: All phones come in it.

@@ -14,8 +14,7 @@ use crate::weights::LoadError;
 
 /// Attributes of a phone.
 pub const ATTRIBUTES: usize = 8;
-/// Of them, whether it is a vowel (`+`), and the kind of a consonant: `s` stop, `f` fricative, `n` nasal, `r` or `l` approximant.
-pub const VOWEL: usize = 0;
+/// Of them, the kind of a consonant: `s` stop, `f` fricative, `n` nasal, `r` or `l` approximant.
 pub const KIND: usize = 5;
 
 /// What the voice knows of its language.
@@ -78,11 +77,6 @@ impl Language {
         &self.attributes[usize::from(phone)]
     }
 
-    /// The same.
-    pub fn is_vowel(&self, phone: Phone) -> bool {
-        self.attributes(phone)[VOWEL] == b'+'
-    }
-
     /// Of a word: 0 where it is no function word.
     pub fn class(&self, word: &str) -> u8 {
         self.classes.get(word).copied().unwrap_or(0)
@@ -95,7 +89,7 @@ impl Language {
         }
         let mut begins = vec![0];
         let mut last = None;
-        for vowel in (0..phones.len()).filter(|at| self.is_vowel(phones[*at])) {
+        for vowel in (0..phones.len()).filter(|at| phones::is_vowel(phones[*at])) {
             if let Some(last) = last {
                 let onset = (last + 1..vowel).find(|at| self.onsets.contains(&phones[*at..vowel]));
                 begins.push(onset.unwrap_or(vowel));

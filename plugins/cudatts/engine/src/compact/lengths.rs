@@ -5,7 +5,7 @@
 use super::{
     clause::Phones,
     language::Language,
-    phones::{self, PHONES},
+    phones::PHONES,
     syllables::{self, Sequence},
     trees::Trees,
 };
@@ -50,7 +50,7 @@ impl Lengths {
         let mut lengths: Vec<f32> = (0..clause.phones.len())
             .map(|phone| {
                 sequence.row(phone, &mut row);
-                let plain = usize::from(phones::plain(clause.phones[phone]));
+                let plain = usize::from(sequence.phone(phone));
                 let first = ACCENTS + 1 + (plain - 1) * PARTS;
                 let parts = (first..first + PARTS)
                     .map(|tree| self.trees.decide(tree, &row, syllables::is_name));

@@ -136,7 +136,7 @@ impl<'l> Sequence<'l> {
         let ends = begins.iter().skip(1).copied().chain([said.len()]);
         for (first, behind) in begins.iter().copied().zip(ends) {
             let own = &plain[first..behind];
-            let is_vowel = |phone: &Phone| self.language.is_vowel(*phone);
+            let is_vowel = |phone: &Phone| phones::is_vowel(*phone);
             let onset = own.iter().position(is_vowel).unwrap_or(own.len());
             let coda = own.iter().rev().position(is_vowel).unwrap_or(own.len()) + 1;
             let at = self.phones.len();
@@ -228,7 +228,12 @@ impl<'l> Sequence<'l> {
         row.push(i8::from(own.stretch != self.syllables[0].stretch));
     }
 
-    /// What the lengths of a phone's parts are decided by; phones are counted from the clause's first pause on.
+    /// A phone without its stress; phones are counted from the clause's first pause on.
+    pub fn phone(&self, phone: usize) -> Phone {
+        self.phones[self.clause.start + phone]
+    }
+
+    /// What the lengths of a phone's parts are decided by.
     pub fn row(&self, phone: usize, row: &mut Vec<i8>) {
         row.clear();
         let at = self.clause.start + phone;
@@ -319,7 +324,7 @@ impl<'l> Sequence<'l> {
         };
         let behind = of.map_or(at + 1, |number| self.syllables[number].phones.end);
         let mut rest = self.phones[at + 1..behind].iter();
-        i8::from(rest.any(|phone| self.language.is_vowel(*phone)))
+        i8::from(rest.any(|phone| phones::is_vowel(*phone)))
     }
 }
 
