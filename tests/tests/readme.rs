@@ -269,6 +269,25 @@ fn tells_the_story(timeline: &Path) {
     assert!(at("goes on at “") < at("stops for good"), "{told}");
 }
 
+/// Dependencies are the same in a clone, which compiles what is ours. What they were compiled to takes gigabytes and is linked,
+/// not copied: compiler and linker replace such a file, they never write into it. Programs, tests among them, stay behind.
+fn lends_dependencies(from: &Path, to: &Path) {
+    fs::create_dir_all(to.join("deps")).unwrap();
+    for part in ["build", ".fingerprint"] {
+        plugins::succeeds(Command::new("cp").arg("-a").arg(from.join(part)).arg(to));
+    }
+    for file in fs::read_dir(from.join("deps")).unwrap() {
+        let file = file.unwrap().path();
+        let library = file
+            .extension()
+            .is_some_and(|kind| kind == "rlib" || kind == "rmeta" || kind == "so");
+        if library {
+            let link = to.join("deps").join(file.file_name().unwrap());
+            fs::hard_link(&file, link).unwrap();
+        }
+    }
+}
+
 #[test]
 fn every_command_works_in_a_clean_clone() {
     let _watchdog = Watchdog::new("the commands of the README", Duration::from_secs(1500));
@@ -282,17 +301,7 @@ fn every_command_works_in_a_clean_clone() {
     let target = folder.join("target");
     clone(&clean);
     if !target.exists() {
-        // Dependencies are the same: a clone compiles what is ours.
-        fs::create_dir_all(target.join("debug")).unwrap();
-        for part in ["deps", "build", ".fingerprint"] {
-            let from = plugins::folder().join(part);
-            plugins::succeeds(
-                Command::new("cp")
-                    .arg("-a")
-                    .arg(from)
-                    .arg(target.join("debug")),
-            );
-        }
+        lends_dependencies(&plugins::folder(), &target.join("debug"));
     }
     std::os::unix::fs::symlink(&target, clean.join("target")).unwrap();
     let home = folder.join("home");
