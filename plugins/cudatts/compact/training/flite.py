@@ -5,6 +5,7 @@ import ctypes
 from ctypes import c_char_p, c_float, c_int, c_short, c_void_p
 from dataclasses import dataclass
 from functools import cache
+from itertools import count, takewhile
 from typing import Iterator
 
 import numpy as np
@@ -48,6 +49,10 @@ class Wave(ctypes.Structure):
     _fields_ = [("type", c_char_p), ("rate", c_int), ("count", c_int), ("channels", c_int), ("samples", ctypes.POINTER(c_short))]
 
 
+class Part(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("mean", c_float), ("spread", c_float)]
+
+
 class Library:
     """The library and its voice; one for each process."""
 
@@ -66,6 +71,7 @@ class Library:
         self.flite.ffeature_string.restype = c_char_p
         self.flite.ffeature_float.restype = c_float
         voices.register_cmu_us_slt.restype = c_void_p
+        self.voices = voices
         self.flite.flite_init()
         self.voice = c_void_p(voices.register_cmu_us_slt(None))
 
@@ -110,6 +116,17 @@ class Library:
         assert len(found.states) == len(found.phones)
         self.flite.delete_utterance(utterance)
         return found
+
+    def lengths(self, text: str) -> dict[str, list[tuple[float, float]]]:
+        """Of the phones of a text: for each part the mean and the spread of its length, in ms."""
+        first = ctypes.addressof(c_void_p.in_dll(self.voices, "cmu_us_slt_dur_stats"))
+        table, of_part = ctypes.cast(first, ctypes.POINTER(ctypes.POINTER(Part))), {}
+        for part in takewhile(bool, (table[at] for at in count())):
+            of_part[part.contents.name.decode()] = (part.contents.mean * 1_000, part.contents.spread * 1_000)
+        utterance = c_void_p(self.flite.flite_synth_text(text.encode(), self.voice))
+        phones, parts = ([self.string(item, "name") for item in self.items(utterance, relation)] for relation in (b"Segment", b"HMMstate"))
+        self.flite.delete_utterance(utterance)
+        return {phone: [of_part[part] for part in parts[at * STATES : (at + 1) * STATES]] for at, phone in enumerate(phones)}
 
     def attributes(self, text: str) -> dict[str, str]:
         """Of the phones of a text: a sign for each of `ATTRIBUTES`."""

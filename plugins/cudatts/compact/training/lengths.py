@@ -1,117 +1,131 @@
 # SPDX-License-Identifier: MPL-2.0
-"""How long phones last: for each phone and each of its parts a tree, and one that says which syllables are accented."""
+"""How long phones last. One tree says which syllables are accented, one how much longer than its mean each part of a phone is, in
+spreads of that part."""
 
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import Pool
 
 import numpy as np
 
 import flite
 import trees
+from data import ALL_PHONES
 from features import Clause
 from model import PHONES
 from syllables import ACCENT_NAMES, NAMES, Language, Sequence
 
-#: What lengths are counted in, in ms.
-UNIT = 0.01
 #: Phones, stress apart.
 PLAIN = [phone for phone in PHONES[1:] if not phone.endswith("1")]
-#: A part's length is one of a few, an accent of two: see `trees`.
-STRADDLE = 12.0
-#: What a part lasts that was never heard, in units.
-UNKNOWN = 2_500
+#: What a leaf counts in, in spreads.
+UNIT = 1 / 8_192
 #: No part is shorter, in ms.
 SHORTEST = 5.0
+#: The source rounds ends; what it decided is known so well, in spreads: between two decisions there is more, but for a few.
+ROUNDED = 1e-5
+#: Decisions that are so near may count as one.
+NEAR = 3e-5
+#: See `trees`.
+STRADDLE = 50.0
 
 
 @dataclass
 class Lengths:
     language: Language
-    #: As `trees.learn` has them.
-    nodes: np.ndarray
-    #: First nodes: of the accents' tree, then of each phone's parts.
-    roots: np.ndarray
+    #: As `trees.learn` has them, leaves in units.
+    accents: np.ndarray
+    lengths: np.ndarray
+    #: Mean and spread in ms of each part of each phone of `PLAIN`.
+    parts: np.ndarray
 
     def accent(self, sequence: Sequence) -> None:
         for number, syllable in enumerate(sequence.syllables):
-            syllable.accented = bool(trees.decide(self.nodes, self.roots[0], set(ACCENT_NAMES), sequence.accent_row(number)))
+            syllable.accented = bool(trees.decide(self.accents, set(ACCENT_NAMES), sequence.accent_row(number)))
 
     def of(self, clause: Clause) -> np.ndarray:
         """Of each phone, in ms. A pause between two clauses is half of this one's, half of the other's."""
         sequence = Sequence.new(self.language, clause)
         self.accent(sequence)
         names = set(NAMES)
-        found = []
-        for phone, row in zip(clause.phones, sequence.rows()):
-            first = 1 + PLAIN.index(phone.rstrip("1")) * flite.STATES
-            parts = [trees.decide(self.nodes, root, names, row) for root in self.roots[first : first + flite.STATES]]
-            found.append(sum(parts) * UNIT)
+        parts = []
+        for row, part in zip(*rows_of_parts(sequence)):
+            mean, spread = self.parts[part]
+            parts.append(max(mean + trees.decide(self.lengths, names, row) * UNIT * spread, SHORTEST))
+        found = np.reshape(parts, (-1, flite.STATES)).sum(1)
         if clause.before:
             found[0] /= 2
         if clause.behind:
             found[-1] /= 2
-        return np.array(found, np.float32)
+        return found.astype(np.float32)
 
 
-@dataclass
-class Told:
-    """Rows of clauses, and what the source made of them."""
-
-    accent_rows: np.ndarray
-    accented: np.ndarray
-    phones: list[str]
-    rows: np.ndarray
-    #: In units.
-    states: np.ndarray
+def rows_of_parts(sequence: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    """For each part of each phone of the clause its row, and its number. A part is known by those before and behind it, too."""
+    numbers = [PLAIN.index(phone) * flite.STATES + part for phone in sequence.phones for part in range(flite.STATES)]
+    numbers = np.array([-1, *numbers, -1])
+    first, behind = (1 + phone * flite.STATES for phone in (sequence.clause.start, sequence.clause.stop))
+    own = numbers[first:behind]
+    beside = np.stack([own, numbers[first - 1 : behind - 1], numbers[first + 1 : behind + 1]], 1)
+    return np.concatenate([np.repeat(sequence.rows(), flite.STATES, 0), beside.astype(np.int8)], 1), own
 
 
-#: A clause, the accents of all syllables that it is told of, and the lengths of its phones' parts.
+#: A clause, the accents of all syllables that it is told of, and the lengths of its phones' parts, in seconds.
 Lesson = tuple[Clause, list[bool], np.ndarray]
+#: Of a clause: rows and accents of its syllables, rows and numbers of its parts, and their lengths in ms.
+Rows = tuple[np.ndarray, list[bool], np.ndarray, np.ndarray, np.ndarray]
 
 
-def told(language: Language, lessons: list[Lesson]) -> Told:
-    accent_rows, accented, phones, rows, states = [], [], [], [], []
-    for clause, accents, of_clause in lessons:
-        sequence = Sequence.new(language, clause)
-        if len(sequence.syllables) != len(accents):
-            continue
-        for syllable, accent in zip(sequence.syllables, accents):
-            syllable.accented = accent
-        own = [n for n, syllable in enumerate(sequence.syllables) if syllable.clause == 0]
-        accent_rows += [sequence.accent_row(n) for n in own]
-        accented += [accents[n] for n in own]
-        phones += [phone.rstrip("1") for phone in clause.phones]
-        rows.append(sequence.rows())
-        states.append(np.round(of_clause * 1_000 / UNIT).astype(np.int32))
-    return Told(np.array(accent_rows), np.array(accented, np.int64), phones, np.concatenate(rows), np.concatenate(states))
+def rows_of(arguments: tuple[Language, Lesson]) -> Rows | None:
+    language, (clause, accents, seconds) = arguments
+    sequence = Sequence.new(language, clause)
+    if len(sequence.syllables) != len(accents):
+        return None
+    for syllable, accent in zip(sequence.syllables, accents):
+        syllable.accented = accent
+    own = [n for n, syllable in enumerate(sequence.syllables) if syllable.clause == 0]
+    accent_rows = np.stack([sequence.accent_row(n) for n in own])
+    return accent_rows, [accents[n] for n in own], *rows_of_parts(sequence), seconds.ravel() * 1_000
 
 
-def of_part(arguments: tuple[np.ndarray, np.ndarray]) -> list[list[int]]:
-    rows, lengths = arguments
-    if not len(rows):
-        return [[trees.LEAF, 0, UNKNOWN]]
-    found, outcomes = np.unique(lengths, return_inverse=True)
-    # Ends are told in 32 bits: what is nearly the same is the same.
-    new = np.diff(found, prepend=found[0]) > 1
-    outcomes, values = np.cumsum(new)[outcomes], found[np.append(0, np.flatnonzero(new))]
-    common = 0 if values[0] <= round(SHORTEST / UNIT) else None
-    nodes = trees.learn(rows, outcomes, set(NAMES), STRADDLE, common)
-    return [[feature, test, int(values[last]) if feature == trees.LEAF else last] for feature, test, last in nodes]
+def told_of_accents(rows: np.ndarray, accented: np.ndarray) -> trees.Told:
+    return trees.Told(rows, accented, np.zeros(len(rows)), np.array([0.0, 1.0]))
+
+
+def told_of_lengths(rows: np.ndarray, parts: np.ndarray, lengths: np.ndarray, facts: np.ndarray) -> trees.Told:
+    mean, spread = facts[parts].T
+    decided = (lengths - mean) / spread
+    # What was decided of a part that may not be shorter is not known, only that it is less than this.
+    most = (SHORTEST + 1e-3 - mean) / spread
+    seen = np.flatnonzero(decided > most)
+    seen = seen[np.argsort(decided[seen])]
+    outcomes = np.full(len(rows), trees.HIDDEN)
+    outcomes[seen] = np.cumsum(np.diff(decided[seen], prepend=decided[seen[0]]) > ROUNDED)
+    values = np.bincount(outcomes[seen], decided[seen]) / np.bincount(outcomes[seen])
+    return trees.Told(rows, outcomes, most, values)
+
+
+def packed(nodes: list[tuple[int, int, float]], unit: float) -> np.ndarray:
+    """With leaves in units."""
+    found = np.array([(feature, test, round(last / unit) if feature == trees.LEAF else last) for feature, test, last in nodes], np.int32)
+    leaves = found[:, 0] == trees.LEAF
+    assert abs(found[leaves, 2]).max() < 1 << 15 and found[:, 2].max() < 1 << 16
+    return found
 
 
 def train(language: Language, lessons: list[Lesson], workers: int) -> Lengths:
-    found = told(language, lessons)
-    jobs = []
-    phones = np.array(found.phones)
-    for phone in PLAIN:
-        own = phones == phone
-        for part in range(flite.STATES):
-            jobs.append((found.rows[own], found.states[own, part]))
     with Pool(workers) as pool:
-        parts = pool.map(of_part, jobs, chunksize=1)
-    made = [trees.learn(found.accent_rows, found.accented, set(ACCENT_NAMES), 1.0), *parts]
-    roots = np.cumsum([0, *map(len, made[:-1])])
-    nodes = np.array([node for nodes in made for node in nodes], np.int32)
-    assert nodes[:, 2].max() < 1 << 16
-    print(f"lengths: {len(made)} trees of {(nodes[:, 0] == trees.LEAF).sum():,} leaves", flush=True)
-    return Lengths(language, nodes, roots.astype(np.int32))
+        found = [rows for rows in pool.imap(rows_of, ((language, lesson) for lesson in lessons), chunksize=200) if rows]
+    accent_rows, accented, rows, parts, lengths = ([rows[which] for rows in found] for which in range(5))
+    of_phones = flite.library().lengths(ALL_PHONES)
+    facts = np.array([part for phone in PLAIN for part in of_phones[phone]])
+    accents = told_of_accents(np.concatenate(accent_rows), np.array(list(chain.from_iterable(accented)), np.int64))
+    of_parts = told_of_lengths(*map(np.concatenate, (rows, parts, lengths)), facts)
+    made = Lengths(
+        language,
+        packed(trees.learn(accents, set(ACCENT_NAMES), 1.0, 0.5), 1.0),
+        packed(trees.learn(of_parts, set(NAMES), STRADDLE, NEAR), UNIT),
+        facts.astype(np.float32),
+    )
+    sizes = [int((nodes[:, 0] == trees.LEAF).sum()) for nodes in (made.accents, made.lengths)]
+    print(f"lengths: trees of {sizes[0]:,} and {sizes[1]:,} leaves, of {len(of_parts.rows):,} parts", flush=True)
+    return made

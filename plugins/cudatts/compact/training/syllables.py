@@ -21,12 +21,17 @@ ATTRIBUTES = 8
 VC, CTYPE = 0, 5
 #: What there is nothing of.
 NONE = -1
-#: Numbers of a row.
+#: The sign of an attribute that a phone has not, or that of no phone.
+NO_ATTRIBUTE = ord("0")
+#: Numbers of a phone's row.
 WIDTH = len(AROUND) * (1 + ATTRIBUTES) + 2 + 2 * len(KINDS) + 14 + 5 * len(BESIDE) + 5
+#: Behind them, in a part's row: the part, the one before and the one behind.
+PARTS = 3
 #: Of a syllable that an accent is decided by.
 ACCENT_WIDTH = 17
-#: Numbers that have no order: phones and their attributes, the place of the syllable in its word, the word's class.
-NAMES = [*range(len(AROUND) * (1 + ATTRIBUTES)), WIDTH - 5, WIDTH - 4]
+#: Numbers that have no order: phones and their attributes, a phone's place in its syllable, the syllable's in its word, the word's
+#: class, whether a vowel follows; parts.
+NAMES = [*range(len(AROUND) * (1 + ATTRIBUTES) + 1), *range(WIDTH - 5, WIDTH + PARTS)]
 #: The same of an accent's: classes of words.
 ACCENT_NAMES = list(range(5))
 #: No count is larger.
@@ -181,7 +186,7 @@ class Sequence:
         there = lambda other: 0 <= other < len(self.phones)
         row = [PHONE[self.phones[at + step]] if there(at + step) else NONE for step in AROUND]
         for step in AROUND:
-            row += [ord(sign) for sign in self.language.attributes[self.phones[at + step]]] if there(at + step) else [NONE] * ATTRIBUTES
+            row += [ord(sign) for sign in self.language.attributes[self.phones[at + step]]] if there(at + step) else [NO_ATTRIBUTE] * ATTRIBUTES
         number = self.of[at]
         if number == NONE:
             row += [NONE] * (WIDTH - len(row) - 3)

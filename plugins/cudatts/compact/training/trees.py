@@ -1,56 +1,91 @@
 # SPDX-License-Identifier: MPL-2.0
-"""Decision trees of something that is decided without chance: a length is one of a few, and what decides it is in the row.
+"""Decision trees of something that is decided without chance: an outcome is one of some, and what decides it is in the row.
 
 Where there are many outcomes, a true split has none of them on both sides, so that is what is looked for: of all tests the one
-that divides the rows most evenly, less `straddle` times what outcomes on both sides lose (1: what it tells of the outcome). What
-many reasons have, as a length that may not be shorter, says nothing of where it comes from, and hardly counts.
+that divides the rows most evenly, less `straddle` times what outcomes on both sides lose. With 1 that is what a test tells of the
+outcome. Two reasons may have the same outcome by accident, so the one that loses most of all counts `ACCIDENT` times at most.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
-#: What an outcome weighs that many reasons have.
-COMMON = 1e-3
+#: The outcome of a row of which it is only known that it is no more than `most`.
+HIDDEN = -1
 #: The feature of a leaf.
 LEAF = 255
+ACCIDENT = 2.0
+#: An outcome with many rows counts as much as one with so many.
+ENOUGH = 20
+#: Splits are looked for among so many rows.
+LOOKED_AT = 150_000
 
 
-def learn(rows: np.ndarray, outcomes: np.ndarray, names: set[int], straddle: float, common: int | None = None) -> list[list[int]]:
-    """Of rows of small numbers from -1 on, and the number of the outcome of each: nodes, the first child behind each, as
-    [feature, test, step to the second child] or [LEAF, 0, outcome]. `names` are features that have no order: the test is whether
-    it is this one; of the others, whether it is no more than this."""
-    counts = np.bincount(outcomes)
-    if np.count_nonzero(counts) == 1 or (best := split(rows, outcomes, names, straddle, common)) is None:
-        return [[LEAF, 0, int(counts.argmax())]]
-    feature, test = best
-    there = rows[:, feature] == test if feature in names else rows[:, feature] <= test
-    first = learn(rows[there], outcomes[there], names, straddle, common)
-    second = learn(rows[~there], outcomes[~there], names, straddle, common)
-    return [[feature, test, 1 + len(first)], *first, *second]
+@dataclass
+class Told:
+    """Rows of small numbers from -1 on, the number of the outcome of each, and what a hidden one is no more than."""
+
+    rows: np.ndarray
+    outcomes: np.ndarray
+    most: np.ndarray
+    #: Of each outcome.
+    values: np.ndarray
+
+    def __getitem__(self, which: np.ndarray) -> "Told":
+        return Told(self.rows[which], self.outcomes[which], self.most[which], self.values)
 
 
-def split(rows: np.ndarray, outcomes: np.ndarray, names: set[int], straddle: float, common: int | None) -> tuple[int, int] | None:
+def learn(told: Told, names: set[int], straddle: float, near: float) -> list[tuple[int, int, float]]:
+    """Nodes, the first child behind each, as (feature, test, step to the second child) or (LEAF, 0, value). `names` are features that
+    have no order: the test is whether it is this one; of the others, whether it is no more than this. Values nearer than `near` are
+    one."""
+    seen = told.outcomes != HIDDEN
+    values = told.values[told.outcomes[seen]]
+    if not len(values):
+        return [(LEAF, 0, float(told.most.min()))]
+    value = float(np.median(values))
+    if np.ptp(values) < near:
+        best = None
+        if (~seen & (told.most < value)).any():
+            best = split(told.rows, seen.astype(np.int64), names, straddle)
+    else:
+        best = split(told.rows[seen], told.outcomes[seen], names, straddle)
+    if best is None:
+        return [(LEAF, 0, value)]
+    there = first_side(told.rows, *best, names)
+    first, second = (learn(told[side], names, straddle, near) for side in (there, ~there))
+    return [(*best, 1 + len(first)), *first, *second]
+
+
+def first_side(rows: np.ndarray, feature: int, test: int, names: set[int]) -> np.ndarray:
+    return rows[:, feature] == test if feature in names else rows[:, feature] <= test
+
+
+def split(rows: np.ndarray, outcomes: np.ndarray, names: set[int], straddle: float) -> tuple[int, int] | None:
+    if len(rows) > LOOKED_AT:
+        some = np.random.default_rng(len(rows)).choice(len(rows), LOOKED_AT, replace=False)
+        rows, outcomes = rows[some], outcomes[some]
     present, outcomes = np.unique(outcomes, return_inverse=True)
-    weigh = np.ones(len(present))
-    if len(present) > 2:
-        weigh[present == common] = COMMON
+    counts = np.bincount(outcomes)
+    weights = np.minimum(counts, ENOUGH) if straddle > 1 else counts
+    weights = weights / weights.sum()
     best, found = -np.inf, None
-    for feature in range(rows.shape[1]):
-        values = rows[:, feature].astype(np.int64)
-        low, high = values.min(), values.max()
-        if low == high:
+    low, high = rows.min(0), rows.max(0)
+    for feature in np.flatnonzero(low < high):
+        first, size = int(low[feature]), int(high[feature]) - int(low[feature]) + 1
+        at = rows[:, feature].astype(np.int64) - first
+        table = np.bincount(at * len(present) + outcomes, minlength=size * len(present)).reshape(size, -1)
+        here = table if feature in names else np.cumsum(table, 0)
+        side = here.sum(1)
+        possible = np.flatnonzero((side > 0) & (side < len(rows)))
+        if not len(possible):
             continue
-        size = int(high - low) + 1
-        table = np.bincount((values - low) * len(present) + outcomes, minlength=size * len(present)).reshape(size, -1) * weigh
-        of_outcome = table.sum(0)
-        here = table if feature in names else np.cumsum(table, 0)[:-1]
-        share = here / of_outcome
-        total = of_outcome.sum()
-        side = here.sum(1) / total
-        possible = (side > 1e-9) & (side < 1 - 1e-9)
-        score = np.where(possible, entropy(side) - straddle * (entropy(share) * of_outcome).sum(1) / total, -np.inf)
-        at = int(score.argmax())
-        if score[at] > best:
-            best, found = score[at], (feature, int(low) + at)
+        lost = entropy(here[possible] / counts) * weights
+        accident = lost.max(1)
+        score = entropy(side[possible] / len(rows)) - straddle * (lost.sum(1) - accident) - min(straddle, ACCIDENT) * accident
+        one = int(score.argmax())
+        if score[one] > best:
+            best, found = score[one], (int(feature), first + int(possible[one]))
     return found
 
 
@@ -59,9 +94,9 @@ def entropy(share: np.ndarray) -> np.ndarray:
     return -(share * np.log(share) + (1 - share) * np.log(1 - share))
 
 
-def decide(nodes: np.ndarray, root: int, names: set[int], row: np.ndarray) -> int:
-    """The outcome of a row by the tree whose first node this is."""
-    at = root
+def decide(nodes: np.ndarray, names: set[int], row: np.ndarray) -> int:
+    """The last number of the leaf that a row leads to."""
+    at = 0
     while (feature := int(nodes[at, 0])) != LEAF:
         value, test = int(row[feature]), int(nodes[at, 1])
         at += 1 if (value == test if feature in names else value <= test) else int(nodes[at, 2])

@@ -281,10 +281,11 @@ impl Stepper {
     /// Ends all that are open. The model is made anew when somebody speaks again.
     fn fail(&mut self, failure: Failure) {
         tracing::error!("{}", failure.error());
-        self.generator = None;
         self.scripts.clear();
         let gone = matches!(failure, Failure::Gone(_));
         self.core.fail_all(failure.error(), gone);
+        // The last, and it takes a moment: who speaks again once slots are free is not to end with the others.
+        self.generator = None;
     }
 }
 
