@@ -145,10 +145,11 @@ def write(folder: Path, to: Path) -> None:
         for key, value in network.state_dict().items()
     }
     lengths: Lengths = networks["lengths"]
-    feature, test, last = (lengths.nodes[:, column].astype(np.int64) for column in range(3))
-    packed = (feature << 24 | (test & 0xFF) << 16 | last).astype(np.uint32).view(np.int32)
-    numbers["lengths.nodes"] = torch.from_numpy(packed)
-    numbers["lengths.roots"] = torch.from_numpy(lengths.roots)
+    for name, nodes in (("accents", lengths.accents), ("nodes", lengths.lengths)):
+        feature, test, last = (nodes[:, column].astype(np.int64) for column in range(3))
+        packed = (feature << 24 | (test & 0xFF) << 16 | last & 0xFFFF).astype(np.uint32).view(np.int32)
+        numbers[f"lengths.{name}"] = torch.from_numpy(packed)
+    numbers["lengths.parts"] = torch.from_numpy(lengths.parts)
     safetensors.torch.save_file(numbers, to / "model.safetensors")
     safetensors.torch.save_file(vectors(networks), to / "vectors.safetensors")
     words = lexicon(folder, networks["letters"])

@@ -17,8 +17,8 @@
 //! What else a family is good for, it says, and the engine does the rest itself:
 //! - One that models durations speaks faster or slower by itself ([`Family::paces`]); the sound of others is stretched.
 //! - One that models pitch speaks higher or lower ([`Family::pitches`]); others keep their own.
-//! - One that knows where its words are says so when a chunk begins ([`Generator::admit`]); the places of words of others are
-//!   estimated from the sound.
+//! - One that knows where its words are, or how long a chunk is to the sample, says so when it begins ([`Times`]); the places of
+//!   words of others are estimated from the sound, which is as long as their frames.
 //! - Quiet before an utterance's first sound is cut by the engine, and times of words are moved with it.
 //! - What cannot be spoken is left out and told of ([`Skipped`]); only what is the caller's fault is an error.
 //!
@@ -85,6 +85,16 @@ pub struct Timed {
     pub start: u64,
     /// Its length in samples, without pauses.
     pub samples: u64,
+}
+
+/// What a family knows of a chunk's sound when it begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// Where its words will be, in their order; words that it does not speak may be left out. `None` has the engine estimate
+    /// all of them.
+    pub words: Option<Vec<Timed>>,
+    /// Samples of all of it: what its last frame holds besides is not played. `None` plays whole frames.
+    pub samples: Option<usize>,
 }
 
 impl Timed {
@@ -182,17 +192,15 @@ pub trait Family: Send + Sync {
 
 /// Makes frames.
 pub trait Generator: Send {
-    /// Begins a chunk in a slot, from nothing: what was there before is gone.
-    ///
-    /// Answers where its words will be, in their order, where the family knows; words that it does not speak may be left
-    /// out. `None` has the engine estimate all of them.
+    /// Begins a chunk in a slot, from nothing: what was there before is gone. Answers when it will sound, as far as the family
+    /// knows.
     fn admit(
         &mut self,
         slot: Slot,
         chunk: &Chunk,
         voice: &LoadedVoice,
         manner: Manner,
-    ) -> Result<Option<Vec<Timed>>, Error>;
+    ) -> Result<Times, Error>;
 
     /// One frame for each of these slots, which are admitted, none of them over, and each named once.
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error>;

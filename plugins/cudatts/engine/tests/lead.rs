@@ -21,14 +21,16 @@ fn made(compact: &Compact) -> Vec<(u64, Vec<Timed>)> {
     let voice = compact.voice("compact").unwrap();
     let chunks = compact.chunks(TEXT).unwrap().chunks;
     let clause = |chunk| {
-        let timed = generator
+        let times = generator
             .admit(0, chunk, &voice, Manner::default())
             .unwrap();
         let (mut frames, mut count) = (Frames::default(), 0);
         loop {
             generator.step(&[0], &mut frames).unwrap();
             if frames.over[0] {
-                return (count * compact.frame_samples() as u64, timed.unwrap());
+                let samples = times.samples.unwrap();
+                assert_eq!(samples.div_ceil(compact.frame_samples()), count);
+                return (samples as u64, times.words.unwrap());
             }
             count += 1;
         }

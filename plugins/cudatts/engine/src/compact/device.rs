@@ -23,7 +23,7 @@ use crate::{
         abi::{Backend, MOST_HOPS},
         renderer::{Given, Renderer},
     },
-    family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed},
+    family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Times},
 };
 
 /// Clauses that begin in one call: each takes as much of the device's memory meanwhile as seven that speak.
@@ -181,21 +181,19 @@ impl family::Generator for DeviceGenerator {
         chunk: &Chunk,
         _: &LoadedVoice,
         manner: Manner,
-    ) -> Result<Option<Vec<Timed>>, Error> {
+    ) -> Result<Times, Error> {
         self.clauses[slot] = None;
         let voice = &self.voice;
         let scratch = &mut self.buffers.scratch;
-        let Plan {
-            phones,
-            timing,
-            words,
-        } = voice.plan(&chunk.tokens, manner.rate, scratch);
+        let plan = voice.plan(&chunk.tokens, manner.rate, scratch);
+        let times = plan.times();
+        let Plan { phones, timing, .. } = plan;
         self.renderer.begin(slot, timing.hops())?;
         self.clauses[slot] = Some(Clause {
             speaking: Speaking::new(voice, &phones, timing, manner, scratch),
             given: 0,
         });
-        Ok(Some(words))
+        Ok(times)
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {

@@ -3,12 +3,12 @@
 //! Where the pauses of a clause go, and how many hops all of it lasts. Pure.
 //!
 //! Of the pause before a clause only a hop is left, and the rest is behind the clause before: whoever waits hears the first
-//! phone at once, and between two clauses nothing changes. The last pause lasts until the end of the frame that is nearest.
+//! phone at once, and between two clauses nothing changes.
 
 use std::iter;
 
 use super::{
-    FRAME_HOPS, HOP, RATE,
+    HOP, RATE,
     clause::{End, Phones, lengths},
 };
 
@@ -41,13 +41,9 @@ pub fn place(clause: &Phones, milliseconds: &[f32], rate: f64) -> Placed {
     };
     let said = said.iter().copied().chain([last + next]);
     let mut lengths: Vec<usize> = iter::once(BEFORE).chain(lengths(said, rate)).collect();
-    let pause = lengths.pop().unwrap_or(0);
-    let hops: usize = lengths.iter().sum();
     // The next clause has the first of its hops.
-    let wanted = hops + pause - BEFORE.min(pause);
-    let nearest = (wanted + FRAME_HOPS / 2) / FRAME_HOPS * FRAME_HOPS;
-    let whole = nearest.max((hops + 1).next_multiple_of(FRAME_HOPS));
-    lengths.push(whole - hops);
+    let pause = lengths.pop().unwrap_or(0).saturating_sub(BEFORE).max(1);
+    lengths.push(pause);
     let natural = |pause: f32| {
         let hop = HOP as f64 * 1_000.0 / RATE as f64;
         (f64::from(pause) / hop / rate).round() as usize
@@ -55,7 +51,7 @@ pub fn place(clause: &Phones, milliseconds: &[f32], rate: f64) -> Placed {
     Placed {
         lengths,
         early: natural(first).saturating_sub(BEFORE),
-        late: (whole - hops).saturating_sub(natural(last)),
+        late: pause.saturating_sub(natural(last)),
     }
 }
 
@@ -78,40 +74,35 @@ mod tests {
 
     #[test]
     fn the_pause_of_two_clauses_is_behind_the_first() {
-        // The whole pause is 140 ms, of which the second clause begins with 10: 1 + 20 + 13 hops are 34, and 36 is nearest.
+        // The whole pause is 140 ms, of which the second clause begins with 10.
         let first = clause(End::Comma, false, true);
         let placed = place(&first, &[160.0, 100.0, 100.0, 70.0], 1.0);
         let right = Placed {
-            lengths: vec![1, 10, 10, 15],
+            lengths: vec![1, 10, 10, 13],
             early: 15,
-            late: 8,
+            late: 6,
         };
         assert_eq!(placed, right);
-        // 1 + 19 + 13 are 33, and 32 is nearest.
-        let placed = place(&first, &[160.0, 100.0, 90.0, 70.0], 1.0);
-        assert_eq!(placed.lengths, [1, 10, 9, 12]);
     }
 
     #[test]
     fn a_sentence_is_followed_by_what_it_began_with_and_a_part_of_one_by_nothing() {
         let milliseconds = [160.0, 100.0, 100.0, 150.0];
         let hops = |end, before| place(&clause(end, before, false), &milliseconds, 1.0).lengths[3];
-        // 21 + 15 + 16 - 1 hops are 51; two halves of a pause that was between clauses count as one.
-        assert_eq!(hops(End::Stop, false), 52 - 21);
-        assert_eq!(hops(End::Question, true), 68 - 21);
-        assert_eq!(hops(End::Comma, false), 36 - 21);
+        assert_eq!(hops(End::Stop, false), 15 + 16 - 1);
+        // Two halves of a pause that was between clauses count as one.
+        assert_eq!(hops(End::Question, true), 15 + 32 - 1);
+        assert_eq!(hops(End::Comma, false), 15 - 1);
     }
 
     #[test]
-    fn frames_are_whole_and_there_is_a_pause_at_any_rate() {
+    fn there_is_a_pause_at_any_rate() {
         let clause = clause(End::Stop, false, false);
         for rate in [0.25, 1.0, 1.7, 4.0] {
             for milliseconds in [[160.0, 100.0, 100.0, 150.0], [0.0; 4], [f32::NAN; 4]] {
                 let Placed { lengths, .. } = place(&clause, &milliseconds, rate);
                 assert_eq!(lengths.len(), 4);
                 assert!(lengths.iter().all(|hops| *hops > 0), "{lengths:?}");
-                let hops: usize = lengths.iter().sum();
-                assert!(hops.is_multiple_of(FRAME_HOPS), "{lengths:?}");
             }
         }
     }

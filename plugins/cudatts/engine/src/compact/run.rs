@@ -21,7 +21,7 @@ use super::{
     speaking::{Inputs, Speaking},
     tokens::{self, Decoded, Spoken, Written},
 };
-use crate::family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed};
+use crate::family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed, Times};
 
 /// Hops whose filters a frame's sound takes: its own, and the next, which sounds half a hop before its own samples.
 const HOPS: usize = FRAME_HOPS + 1;
@@ -49,6 +49,16 @@ pub(super) struct Plan {
     pub timing: Timing,
     /// When the written words sound.
     pub words: Vec<Timed>,
+}
+
+impl Plan {
+    /// What the engine is told of it.
+    pub(super) fn times(&self) -> Times {
+        Times {
+            words: Some(self.words.clone()),
+            samples: Some(self.timing.hops() * HOP),
+        }
+    }
 }
 
 impl Voice {
@@ -183,13 +193,9 @@ impl CompactGenerator {
         }
     }
 
-    pub(super) fn begin(&mut self, slot: Slot, plan: Plan, manner: Manner) -> Vec<Timed> {
+    pub(super) fn begin(&mut self, slot: Slot, plan: Plan, manner: Manner) {
         let voice = self.voice.clone();
-        let Plan {
-            phones,
-            timing,
-            words,
-        } = plan;
+        let Plan { phones, timing, .. } = plan;
         let scratch = &mut self.buffers.scratch;
         let mut speaking = Speaking::new(&voice, &phones, timing, manner, scratch);
         // Nothing sounds before the clause; a frame needs what lies behind it, too.
@@ -207,7 +213,6 @@ impl CompactGenerator {
         if let Some(clause) = &mut self.clauses[slot] {
             clause.first.extend_from_slice(&self.buffers.cepstra);
         }
-        words
     }
 
     /// The filters of the next hops of these slots, up to where `until` says, into `buffers.cepstra`.
@@ -275,10 +280,12 @@ impl family::Generator for CompactGenerator {
         chunk: &Chunk,
         _: &LoadedVoice,
         manner: Manner,
-    ) -> Result<Option<Vec<Timed>>, Error> {
+    ) -> Result<Times, Error> {
         let voice = self.voice.clone();
         let plan = voice.plan(&chunk.tokens, manner.rate, &mut self.buffers.scratch);
-        Ok(Some(self.begin(slot, plan, manner)))
+        let times = plan.times();
+        self.begin(slot, plan, manner);
+        Ok(times)
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {

@@ -58,7 +58,7 @@ impl Speaking {
 
     /// Whether all frames were made.
     pub fn is_over(&self) -> bool {
-        self.made == self.hops() / FRAME_HOPS
+        self.made == self.hops().div_ceil(FRAME_HOPS)
     }
 
     /// The body's inputs of the next hops, up to this one or the clause's end.

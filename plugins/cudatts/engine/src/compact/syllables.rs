@@ -19,11 +19,17 @@ const BESIDE: [isize; 4] = [-1, -2, 1, 2];
 const KINDS: [&[u8]; 4] = [b"s", b"f", b"n", b"rl"];
 /// What there is nothing of.
 const NONE: i8 = -1;
+/// The attributes of no phone: as those that a phone has not.
+const NO_ATTRIBUTES: [i8; ATTRIBUTES] = [b'0' as i8; ATTRIBUTES];
 /// No count is larger.
 const MOST: usize = i8::MAX as usize;
-/// Numbers of a phone's row; the first are names.
+/// Parts of a phone.
+pub const PARTS: usize = 3;
+/// Numbers of a phone's row; the first are names, and so is its place in its syllable.
 const NAMES: usize = AROUND.len() * (1 + ATTRIBUTES);
-pub const WIDTH: usize = NAMES + 2 + 2 * KINDS.len() + 14 + 5 * BESIDE.len() + 5;
+const WIDTH: usize = NAMES + 2 + 2 * KINDS.len() + 14 + 5 * BESIDE.len() + 5;
+/// Numbers of a part's: its phone's, then the part, the one before and the one behind.
+pub const PART_WIDTH: usize = WIDTH + 3;
 /// Numbers of a syllable's row; the first are names.
 pub const ACCENT_WIDTH: usize = ACCENT_NAMES + 12;
 const ACCENT_NAMES: usize = 5;
@@ -31,9 +37,9 @@ const ACCENT_NAMES: usize = 5;
 pub const BEFORE: usize = 4;
 pub const BEHIND: usize = 3;
 
-/// Whether a number of a phone's row has no order.
+/// Whether a number of a part's row has no order.
 pub fn is_name(feature: usize) -> bool {
-    feature < NAMES || feature == WIDTH - 5 || feature == WIDTH - 4
+    feature <= NAMES || feature >= WIDTH - 5
 }
 
 /// The same of a syllable's.
@@ -228,12 +234,21 @@ impl<'l> Sequence<'l> {
         row.push(i8::from(own.stretch != self.syllables[0].stretch));
     }
 
-    /// A phone without its stress; phones are counted from the clause's first pause on.
-    pub fn phone(&self, phone: usize) -> Phone {
-        self.phones[self.clause.start + phone]
+    /// Adds to the row of a phone that it is for this part of it; answers the part's number.
+    pub fn part(&self, phone: usize, part: usize, row: &mut Vec<i8>) -> usize {
+        let at = (self.clause.start + phone) * PARTS + part;
+        let number = |at: usize| {
+            let phone = self.phones.get(at / PARTS)?;
+            Some((usize::from(*phone) - 1) * PARTS + at % PARTS)
+        };
+        row.truncate(WIDTH);
+        let around = [Some(at), at.checked_sub(1), Some(at + 1)];
+        row.extend(around.map(|at| at.and_then(number).map_or(NONE, count)));
+        number(at).unwrap_or(0)
     }
 
-    /// What the lengths of a phone's parts are decided by.
+    /// What the lengths of a phone's parts are decided by, but for [`part`](Self::part); phones are counted from the clause's
+    /// first pause on.
     pub fn row(&self, phone: usize, row: &mut Vec<i8>) {
         row.clear();
         let at = self.clause.start + phone;
@@ -247,7 +262,7 @@ impl<'l> Sequence<'l> {
                 Some(phone) => {
                     row.extend(self.language.attributes(phone).map(|sign| sign as i8));
                 }
-                None => row.extend([NONE; ATTRIBUTES]),
+                None => row.extend(NO_ATTRIBUTES),
             }
         }
         match self.of[at] {
@@ -376,6 +391,15 @@ mod tests {
             sequence.row(phone, &mut row);
             assert_eq!(row.len(), WIDTH);
             assert_eq!(row[0], phones::plain(clause.phones[phone]) as i8);
+            for part in 0..PARTS {
+                let number = sequence.part(phone, part, &mut row);
+                assert_eq!(row.len(), PART_WIDTH);
+                assert_eq!(number, (row[0] as usize - 1) * PARTS + part);
+                assert_eq!(row[WIDTH], number as i8);
+                if part == 1 {
+                    assert_eq!(row[WIDTH + 1..], [row[WIDTH] - 1, row[WIDTH] + 1]);
+                }
+            }
         }
         // The pause has no syllable, and on both sides there is a phone.
         sequence.row(0, &mut row);

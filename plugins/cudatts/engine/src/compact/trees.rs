@@ -4,14 +4,14 @@
 
 use std::path::Path;
 
-use super::syllables::{ACCENT_WIDTH, WIDTH};
+use super::syllables::{ACCENT_WIDTH, PART_WIDTH};
 use crate::weights::{LoadError, Weights};
 
 /// The feature of a leaf.
 const LEAF: u8 = u8::MAX;
 /// No row is longer.
-const WIDEST: usize = if WIDTH > ACCENT_WIDTH {
-    WIDTH
+const WIDEST: usize = if PART_WIDTH > ACCENT_WIDTH {
+    PART_WIDTH
 } else {
     ACCENT_WIDTH
 };
@@ -24,57 +24,48 @@ struct Node {
     last: u16,
 }
 
-/// Trees, one behind the other.
+/// A tree, its root first.
 #[derive(Debug)]
-pub struct Trees {
-    nodes: Vec<Node>,
-    roots: Vec<usize>,
-}
+pub struct Tree(Vec<Node>);
 
-impl Trees {
-    /// Loads so many trees. Whatever the file holds, each of them ends.
-    pub fn load(weights: &Weights, name: &str, count: usize) -> Result<Self, LoadError> {
-        let nodes = format!("{name}.nodes");
-        let shape = weights.shape(&nodes).unwrap_or(&[1]).to_vec();
-        let nodes = weights.bits(&nodes, &shape)?.into_iter().map(|bits| Node {
+impl Tree {
+    /// Loads it. Whatever the file holds, whoever goes down it comes to an end.
+    pub fn load(weights: &Weights, name: &str) -> Result<Self, LoadError> {
+        let shape = weights.shape(name).unwrap_or(&[1]).to_vec();
+        let nodes = weights.bits(name, &shape)?.into_iter().map(|bits| Node {
             feature: (bits >> 24) as u8,
             test: (bits >> 16) as u8 as i8,
             last: bits as u16,
         });
-        let roots = weights.bits(&format!("{name}.roots"), &[count])?;
-        let trees = Self {
-            nodes: nodes.collect(),
-            roots: roots.into_iter().map(|root| root as usize).collect(),
-        };
-        trees.check(weights.path())?;
-        Ok(trees)
+        let tree = Self(nodes.collect());
+        tree.check(weights.path())?;
+        Ok(tree)
     }
 
     fn check(&self, path: &Path) -> Result<(), LoadError> {
-        let count = self.nodes.len();
+        let count = self.0.len();
         let inside = |(at, node): (usize, &Node)| {
             let behind = at + usize::from(node.last);
             let asks = usize::from(node.feature) < WIDEST && node.last > 1 && behind < count;
             node.feature == LEAF || asks
         };
-        if self.nodes.iter().enumerate().all(inside) && self.roots.iter().all(|root| *root < count)
-        {
+        if count > 0 && self.0.iter().enumerate().all(inside) {
             return Ok(());
         }
         Err(LoadError::Other(format!(
-            "{}: a tree of lengths leads out of its file; the file is damaged, get it again",
+            "{}: a tree leads out of its file; the file is damaged, get it again",
             path.display()
         )))
     }
 
-    /// What a tree says of a row. A feature `is_name` where its numbers have no order: then the test is whether it is this one, or
+    /// What it says of a row. A feature `is_name` where its numbers have no order: then the test is whether it is this one, or
     /// else whether it is no more.
-    pub fn decide(&self, tree: usize, row: &[i8], is_name: impl Fn(usize) -> bool) -> u16 {
-        let mut at = self.roots[tree];
+    pub fn decide(&self, row: &[i8], is_name: impl Fn(usize) -> bool) -> i16 {
+        let mut at = 0;
         loop {
-            let node = self.nodes[at];
+            let node = self.0[at];
             if node.feature == LEAF {
-                return node.last;
+                return node.last as i16;
             }
             let feature = usize::from(node.feature);
             // A row may be shorter than a damaged file believes.
@@ -92,30 +83,27 @@ impl Trees {
 mod tests {
     use super::*;
 
-    fn trees(nodes: &[(u8, i8, u16)]) -> Trees {
+    fn tree(nodes: &[(u8, i8, i16)]) -> Tree {
         let nodes = nodes.iter().map(|(feature, test, last)| Node {
             feature: *feature,
             test: *test,
-            last: *last,
+            last: *last as u16,
         });
-        Trees {
-            nodes: nodes.collect(),
-            roots: vec![0],
-        }
+        Tree(nodes.collect())
     }
 
     #[test]
     fn names_are_asked_for_one_by_one_and_numbers_by_size() {
-        let trees = trees(&[
+        let tree = tree(&[
             (0, 3, 2),
             (LEAF, 0, 10),
             (1, -1, 2),
-            (LEAF, 0, 20),
+            (LEAF, 0, -20),
             (LEAF, 0, 30),
         ]);
-        trees.check(Path::new("x")).unwrap();
-        let decide = |row: [i8; 2]| trees.decide(0, &row, |feature| feature == 0);
-        assert_eq!([[3, 0], [2, -1], [2, 5]].map(decide), [10, 20, 30]);
+        tree.check(Path::new("x")).unwrap();
+        let decide = |row: [i8; 2]| tree.decide(&row, |feature| feature == 0);
+        assert_eq!([[3, 0], [2, -1], [2, 5]].map(decide), [10, -20, 30]);
     }
 
     #[test]
@@ -127,10 +115,10 @@ mod tests {
             &[(200, 0, 2), leaf, leaf],
             &[],
         ] {
-            let error = trees(nodes).check(Path::new("a.file")).unwrap_err();
+            let error = tree(nodes).check(Path::new("a.file")).unwrap_err();
             assert!(error.to_string().starts_with("a.file: "), "{error}");
         }
         // The last node asks, and nothing is behind it.
-        assert!(trees(&[leaf, (0, 0, 2)]).check(Path::new("x")).is_err());
+        assert!(tree(&[leaf, (0, 0, 2)]).check(Path::new("x")).is_err());
     }
 }

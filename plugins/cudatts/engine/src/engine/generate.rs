@@ -22,8 +22,8 @@ use super::{
     Dropped, Failure, attempt,
     core::{Core, Over, Turn},
     mix,
-    script::{Line, Pulled, Script, Word, set_times},
-    sound::{Batch, Entry, Message},
+    script::{Line, Pulled, Script, set_times},
+    sound::{Batch, Begin, Entry, Message},
     speech::Speech,
 };
 
@@ -44,7 +44,7 @@ pub struct Stepper {
 /// A chunk that was begun in this turn.
 struct Begun {
     slot: Slot,
-    words: Vec<Word>,
+    begin: Begin,
 }
 
 impl Stepper {
@@ -163,10 +163,14 @@ impl Stepper {
             match admitted {
                 Ok(times) => {
                     self.core.admitted(start.elapsed());
-                    if let Some(times) = times {
+                    if let Some(times) = times.words {
                         set_times(&mut words, &times);
                     }
-                    begun.insert(id, Begun { slot, words });
+                    let begin = Begin {
+                        words,
+                        samples: times.samples,
+                    };
+                    begun.insert(id, Begun { slot, begin });
                 }
                 // This text or voice is at fault, not the model.
                 Err(error) => speech.end(Err(error)),
@@ -184,7 +188,7 @@ impl Stepper {
             }
         }
         // Begun, but not in this step: the decoder must know all the same.
-        for (id, Begun { slot, words }) in begun
+        for (id, Begun { slot, begin }) in begun
             .extract_if(|id, _| !steps.iter().any(|speech| speech.id() == *id))
             .collect::<Vec<_>>()
         {
@@ -192,7 +196,7 @@ impl Stepper {
                 batch.entries.push(Entry {
                     speech,
                     slot,
-                    begin: Some(words),
+                    begin: Some(begin),
                     frame: None,
                     over: false,
                 });
@@ -239,7 +243,7 @@ impl Stepper {
             batch.entries.push(Entry {
                 speech: speech.clone(),
                 slot,
-                begin: begun.remove(&id).map(|begun| begun.words),
+                begin: begun.remove(&id).map(|begun| begun.begin),
                 frame: is_sound.then_some(place),
                 over,
             });

@@ -49,12 +49,19 @@ impl Batch {
     }
 }
 
+/// How a chunk begins.
+pub struct Begin {
+    pub words: Vec<Word>,
+    /// Samples that are played of it, where that is not all.
+    pub samples: Option<usize>,
+}
+
 /// What it gave one utterance.
 pub struct Entry {
     pub speech: Arc<Speech>,
     pub slot: Slot,
-    /// A chunk of these words begins in the slot.
-    pub begin: Option<Vec<Word>>,
+    /// A chunk begins in the slot.
+    pub begin: Option<Begin>,
     /// The place of its frame among the step's.
     pub frame: Option<usize>,
     /// The chunk is over.
@@ -158,8 +165,8 @@ impl Sounder {
             let sound = entry.frame.and_then(|_| sounds.next());
             let (id, awaited) = (speech.id(), speech.is_awaited());
             let mut length = Duration::ZERO;
-            if let Some(words) = entry.begin.take() {
-                speech.begin(words);
+            if let Some(begin) = entry.begin.take() {
+                speech.begin(begin);
             }
             if let Some(sound) = sound {
                 length = speech.sound(sound);

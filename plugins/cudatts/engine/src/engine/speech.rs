@@ -20,7 +20,7 @@ use crate::{
     stretch::Stretch,
 };
 
-use super::{Listener, core::Core, marks::Assembler, script::Word, voices::Speaker};
+use super::{Listener, core::Core, marks::Assembler, sound::Begin, voices::Speaker};
 
 /// What is fixed from the beginning of an utterance.
 pub struct Facts {
@@ -61,6 +61,8 @@ struct Output {
 
 /// Makes pieces of the sound of frames.
 struct Maker {
+    /// Samples of the chunk that are still to come, where it says how many.
+    left: Option<usize>,
     stretch: Option<Stretch>,
     assembler: Assembler,
     stretched: Vec<f32>,
@@ -72,6 +74,7 @@ impl Speech {
     pub fn new(core: Arc<Core>, facts: Facts, reader: ClauseReader) -> Self {
         let pace = facts.speaker.pace() * facts.rate;
         let maker = Maker {
+            left: None,
             stretch: Stretch::new(facts.sample_rate, facts.tempo),
             assembler: Assembler::new(facts.sample_rate, pace, facts.tempo),
             stretched: Vec::new(),
@@ -164,21 +167,32 @@ impl Speech {
         output.consumer.is_some() && output.pieces.is_empty()
     }
 
-    /// A chunk of these words begins. In the decoder's thread, as all of the following.
-    pub fn begin(&self, words: Vec<Word>) {
-        self.maker().assembler.begin(words);
+    /// A chunk begins. In the decoder's thread, as all of the following.
+    pub fn begin(&self, begin: Begin) {
+        let mut maker = self.maker();
+        maker.left = begin.samples;
+        maker.assembler.begin(begin.words);
     }
 
     /// The sound of a frame, to be followed by [`store`](Self::store). Answers how much sound there is to take from it.
     pub fn sound(&self, sound: &[f32]) -> Duration {
         let mut maker = self.maker();
         let Maker {
+            left,
             stretch,
             assembler,
             stretched,
             samples,
             pieces,
         } = &mut *maker;
+        let sound = match left {
+            None => sound,
+            Some(left) => {
+                let played = sound.len().min(*left);
+                *left -= played;
+                &sound[..played]
+            }
+        };
         let sound = match stretch {
             None => sound,
             Some(stretch) => {
@@ -202,6 +216,7 @@ impl Speech {
             stretched,
             samples,
             pieces,
+            ..
         } = &mut *maker;
         if let Some(stretch) = stretch {
             stretched.clear();

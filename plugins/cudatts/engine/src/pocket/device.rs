@@ -18,7 +18,7 @@ use crate::{
         abi::Backend,
         model::{Model, Wanted},
     },
-    family::{self, Chunks, Family, Frames, LoadedVoice, Manner, Slot, Timed},
+    family::{self, Chunks, Family, Frames, LoadedVoice, Manner, Slot, Times},
     layers::Precision,
     weights::{LoadError, Weights},
 };
@@ -184,11 +184,11 @@ impl family::Generator for DeviceGenerator {
         chunk: &family::Chunk,
         voice: &LoadedVoice,
         manner: Manner,
-    ) -> Result<Option<Vec<Timed>>, Error> {
+    ) -> Result<Times, Error> {
         let voice = self.copied(voice)?;
         self.model.admit(slot, &chunk.tokens, voice)?;
         self.speaking[slot] = Some(Speaking::new(chunk, manner, self.temperature));
-        Ok(None)
+        Ok(Times::default())
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {

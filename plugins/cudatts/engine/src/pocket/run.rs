@@ -12,7 +12,7 @@ use super::{
     speaking::{Speaking, fade_in},
 };
 use crate::{
-    family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Timed},
+    family::{self, Chunk, Frames, LoadedVoice, Manner, Slot, Times},
     layers::Memory,
 };
 use duplex_synthesis::Error;
@@ -69,7 +69,7 @@ impl family::Generator for PocketGenerator {
         chunk: &Chunk,
         voice: &LoadedVoice,
         manner: Manner,
-    ) -> Result<Option<Vec<Timed>>, Error> {
+    ) -> Result<Times, Error> {
         let Some(voice) = voice.downcast_ref::<PocketVoice>() else {
             return Err(Error::Failed("a voice of another family".into()));
         };
@@ -79,7 +79,7 @@ impl family::Generator for PocketGenerator {
         place.latent.clear();
         place.latent.extend_from_slice(self.backbone.first());
         place.speaking = Some(Speaking::new(chunk, manner, self.temperature));
-        Ok(None)
+        Ok(Times::default())
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {

@@ -22,7 +22,7 @@ use std::{
 };
 
 use duplex_neural::family::{
-    Chunk, Chunks, Decoder, Family, Frames, Generator, LoadedVoice, Manner, Slot, Timed,
+    Chunk, Chunks, Decoder, Family, Frames, Generator, LoadedVoice, Manner, Slot, Times,
 };
 use duplex_synthesis::{Error, Splitter, Voice};
 
@@ -290,7 +290,7 @@ impl Generator for ToyGenerator {
         chunk: &Chunk,
         voice: &LoadedVoice,
         manner: Manner,
-    ) -> Result<Option<Vec<Timed>>, Error> {
+    ) -> Result<Times, Error> {
         match sprung(&self.trap, &[Trap::ErrorInAdmit, Trap::PanicInAdmit]) {
             Some(Trap::ErrorInAdmit) => return Err(Error::Failed("no such token".into())),
             Some(_) => panic!("expected by this test"),
@@ -304,7 +304,7 @@ impl Generator for ToyGenerator {
         // The engine stretches its sound and leaves its voice.
         assert_eq!((manner.rate, manner.pitch), (1.0, 1.0));
         self.put(slot, Some(State::new(chunk, voice, seed)));
-        Ok(None)
+        Ok(Times::default())
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {

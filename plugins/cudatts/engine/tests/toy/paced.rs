@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use duplex_neural::family::{
     Chunk, Chunks, Decoder, Family, Frames, Generator, LoadedVoice, Manner, Skipped, Slot, Timed,
+    Times,
 };
 use duplex_synthesis::{Error, Voice};
 
@@ -117,7 +118,7 @@ impl Generator for Ahead {
         chunk: &Chunk,
         _: &LoadedVoice,
         manner: Manner,
-    ) -> Result<Option<Vec<Timed>>, Error> {
+    ) -> Result<Times, Error> {
         let (mut sound, mut words) = (Vec::new(), Vec::<Timed>::new());
         for (place, token) in chunk.tokens.iter().enumerate() {
             let end = until(place + 1, manner.rate);
@@ -140,10 +141,15 @@ impl Generator for Ahead {
                 word.samples = end as u64 - word.start;
             }
         }
-        sound.resize(sound.len().next_multiple_of(FRAME), 0.0);
+        let samples = sound.len();
+        // Not to be heard.
+        sound.resize(samples.next_multiple_of(FRAME), 1.0);
         let (frames, _) = sound.as_chunks();
         self.0[slot] = frames.iter().rev().copied().collect();
-        Ok(Some(words))
+        Ok(Times {
+            words: Some(words),
+            samples: Some(samples),
+        })
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {
