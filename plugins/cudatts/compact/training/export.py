@@ -9,6 +9,7 @@ import hashlib
 import pickle
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -112,9 +113,9 @@ def vectors(networks: dict) -> dict[str, torch.Tensor]:
 
 
 def lexicon(folder: Path, network: Letters) -> dict[str, list[str]]:
-    """How words that were learned are said, where the network says something else: in sentences where they came often enough
-    (a sentence says `a` otherwise than a list does), or else alone. And contractions."""
-    found = dict(split_words(folder)[1])
+    """How words are said, those that nobody learned from among them, where the network says something else: in sentences where they
+    came often enough (a sentence says `a` otherwise than a list does), or else alone. And contractions."""
+    found = dict(chain(*split_words(folder)))
     ways: dict[str, Counter] = pickle.loads((folder / "ways.pickle").read_bytes())
     for word, of_word in ways.items():
         way, count = of_word.most_common(1)[0]
