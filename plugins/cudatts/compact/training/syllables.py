@@ -32,8 +32,8 @@ ACCENT_WIDTH = 17
 #: Numbers that have no order: phones and their attributes, a phone's place in its syllable, the syllable's in its word, the word's
 #: class, whether a vowel follows; parts.
 NAMES = [*range(len(AROUND) * (1 + ATTRIBUTES) + 1), *range(WIDTH - 5, WIDTH + PARTS)]
-#: The same of an accent's: classes of words.
-ACCENT_NAMES = list(range(5))
+#: Of an accent's none has: it may ask for the second and third syllable alone.
+ACCENT_NAMES = list(range(ACCENT_WIDTH))
 #: No count is larger.
 MOST = 127
 #: Words of the clauses before and behind that a clause is told of.
@@ -160,7 +160,7 @@ class Sequence:
 
     def accent_row(self, syllable: int) -> np.ndarray:
         own = self.syllables[syllable]
-        beside = lambda n, value: int(value(n)) if 0 <= n < len(self.syllables) else NONE
+        beside = lambda n, value: int(value(n)) if 0 <= n < len(self.syllables) else 0
         row = [self.class_of(own.word + step) for step in (0, -1, -2, 1, 2)]
         row += [int(own.stressed), beside(syllable + 1, lambda n: self.syllables[n].stressed)]
         row += self.counts(syllable)

@@ -30,9 +30,8 @@ const NAMES: usize = AROUND.len() * (1 + ATTRIBUTES);
 const WIDTH: usize = NAMES + 2 + 2 * KINDS.len() + 14 + 5 * BESIDE.len() + 5;
 /// Numbers of a part's: its phone's, then the part, the one before and the one behind.
 pub const PART_WIDTH: usize = WIDTH + 3;
-/// Numbers of a syllable's row; the first are names.
-pub const ACCENT_WIDTH: usize = ACCENT_NAMES + 12;
-const ACCENT_NAMES: usize = 5;
+/// Numbers of a syllable's row.
+pub const ACCENT_WIDTH: usize = AROUND.len() + 12;
 /// Words before and behind that a clause is told of.
 pub const BEFORE: usize = 4;
 pub const BEHIND: usize = 3;
@@ -42,9 +41,9 @@ pub fn is_name(feature: usize) -> bool {
     feature <= NAMES || feature >= WIDTH - 5
 }
 
-/// The same of a syllable's.
-pub fn is_accent_name(feature: usize) -> bool {
-    feature < ACCENT_NAMES
+/// The same of a syllable's: the second and the third may be asked for alone.
+pub fn is_accent_name(_: usize) -> bool {
+    true
 }
 
 fn count(number: usize) -> i8 {
@@ -224,12 +223,12 @@ impl<'l> Sequence<'l> {
         row.extend(AROUND.map(|step| self.class(own.word.checked_add_signed(step))));
         let next = self.syllables.get(number + 1);
         row.push(i8::from(own.stressed));
-        row.push(next.map_or(NONE, |next| i8::from(next.stressed)));
+        row.push(i8::from(next.is_some_and(|next| next.stressed)));
         row.extend(self.counts(number));
         row.extend(AROUND.map(|step| {
             let other = number.checked_add_signed(step);
             let behind = other.and_then(|other| self.breaks.get(other));
-            behind.copied().unwrap_or(NONE)
+            behind.copied().unwrap_or(0)
         }));
         row.push(i8::from(own.stretch != self.syllables[0].stretch));
     }
@@ -386,7 +385,7 @@ mod tests {
         // Its class, and that of the words before, of which there is one, and behind.
         sequence.accent_row(3, &mut row);
         let the = language.class("the") as i8;
-        assert_eq!(row[..ACCENT_NAMES], [the, 0, NONE, 0, 0]);
+        assert_eq!(row[..AROUND.len()], [the, 0, NONE, 0, 0]);
         for phone in 0..clause.phones.len() {
             sequence.row(phone, &mut row);
             assert_eq!(row.len(), WIDTH);
