@@ -4,9 +4,6 @@
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-/// The word `a`.
-pub(crate) const ARTICLE: &str = "ax";
-
 /// Of a to z.
 const NAMES: [&str; 26] = [
     "ey1",

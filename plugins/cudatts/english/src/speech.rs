@@ -10,7 +10,7 @@ pub(crate) struct Speech(pub Vec<Said>);
 
 impl Speech {
     /// Words with spaces between them, as the tables write them: a capital by itself is the name of a letter (`et cetera`, `P M`),
-    /// `a` the article, and phones have dots between them (`n.ae.s.ax`).
+    /// `a` the article, a word like others, and phones have dots between them (`n.ae.s.ax`).
     pub fn of(words: impl AsRef<str>) -> Self {
         let mut speech = Self::default();
         speech.words(words);
@@ -21,8 +21,7 @@ impl Speech {
     pub fn words(&mut self, words: impl AsRef<str>) -> &mut Self {
         for word in words.as_ref().split_ascii_whitespace() {
             self.0.push(match word.as_bytes() {
-                b"a" => phones(letters::ARTICLE),
-                [letter] => phones(letters::name(*letter as char)),
+                [letter] if *letter != b'a' => phones(letters::name(*letter as char)),
                 _ if word.contains('.') => phones(&word.replace('.', " ")),
                 _ => Said::Letters(word.to_owned()),
             });
@@ -79,7 +78,7 @@ mod tests {
         assert_eq!(
             speech.0,
             [
-                phones("ax"),
+                letters("a"),
                 phones("p iy1"),
                 phones("eh1 m"),
                 phones("n ae s ax"),

@@ -678,3 +678,22 @@ fn words_that_nothing_was_learned_from_get_their_phones() {
     println!("{rate:.2} % of {all} phones are wrong");
     assert!(rate <= 8.0, "{rate:.2} % of {all} phones are wrong");
 }
+
+#[test]
+fn the_article_is_a_function_word_and_the_letter_is_none() {
+    let compact = compact();
+    let class = |text: &str| {
+        let plan = compact.parts().0.plan(
+            &chunks(&compact, text)[0].tokens,
+            1.0,
+            &mut Scratch::default(),
+        );
+        plan.phones.classes[0]
+    };
+    let language = compact.parts().0.lengths.language();
+    assert_eq!(class("A dog."), language.class("a"));
+    assert_ne!(class("A dog."), 0);
+    assert_eq!(class("A."), 0);
+    assert_eq!(said(&compact, "A dog."), "pau ax d ao1 g pau");
+    assert_eq!(said(&compact, "A."), "pau ey1 pau");
+}
