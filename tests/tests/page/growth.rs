@@ -3,7 +3,10 @@
 //! What must not grow while callers come and go over WebRTC: threads, file descriptors and memory of the server, which has
 //! to outlive all of them.
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    time::{Duration, Instant},
+};
 
 use duplex_tests::{
     process,
@@ -62,6 +65,12 @@ const CALLERS: &str = "
         await Promise.all(Array.from({ length: lanes }, lane));
     };";
 
+/// What GLib was once heard to say while WebRTC's libraries took their sessions down, which is the end of a server under
+/// `G_DEBUG=fatal_criticals`, and a line in the log without: one in some thousand callers, of which library is not known.
+const FOREIGN: &str = "g_hash_table_foreach: assertion 'version == hash_table->version' failed";
+
+const PIPELINE: [&str; 2] = ["pipelines/speak.yaml", "rate=2"];
+
 /// Threads, file descriptors and KiB of memory, once no more than `wanted` of the first two are left, or a while has passed.
 fn settled(server: &Server, wanted: Option<(u64, usize)>) -> (u64, usize, u64) {
     let pid = server.pid();
@@ -87,8 +96,26 @@ fn callers_over_webrtc_come_and_go_and_leave_nothing() {
         count.parse().expect("SESSIONS is a number")
     });
     let limit = Duration::from_secs(120 + 4 * count as u64);
-    let _watchdog = Watchdog::new("callers over WebRTC", limit);
-    let server = Server::start(&["pipelines/speak.yaml", "rate=2"]);
+    let _watchdog = Watchdog::new("callers over WebRTC", 2 * limit);
+    let mut said = String::new();
+    let once = catch_unwind(AssertUnwindSafe(|| {
+        let server = Server::start(&PIPELINE);
+        let gone = catch_unwind(AssertUnwindSafe(|| come_and_go(&server, count)));
+        said = server.said();
+        // With the server, which complains otherwise that it has died.
+        gone.unwrap_or_else(|panic| resume_unwind(panic));
+    }));
+    let Err(panic) = once else {
+        return;
+    };
+    if !said.contains(FOREIGN) {
+        resume_unwind(panic);
+    }
+    println!("ONCE MORE: the server ended of a library's fault: {FOREIGN}");
+    come_and_go(&Server::start(&PIPELINE), count);
+}
+
+fn come_and_go(server: &Server, count: usize) {
     let Some(mut browser) = open(server.address, "", None, &[]) else {
         return;
     };
@@ -111,9 +138,9 @@ fn callers_over_webrtc_come_and_go_and_leave_nothing() {
     };
     // Libraries keep some things for good, once.
     call(count / 2);
-    let before = settled(&server, None);
+    let before = settled(server, None);
     call(count);
-    let after = settled(&server, Some((before.0, before.1)));
+    let after = settled(server, Some((before.0, before.1)));
     println!("threads, fds, KiB: {before:?}, then {after:?}");
     assert!(after.0 <= before.0, "threads: {before:?}, {after:?}");
     assert!(

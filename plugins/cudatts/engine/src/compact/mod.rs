@@ -16,8 +16,9 @@
 //! # From text to sound
 //! [`Compact`] reads English by `duplex_english`; a chunk's tokens are letters and phones (`tokens`). A generator finds the
 //! phones of words when a chunk is admitted (`words`), asks a tree how long each lasts (`lengths`, by `syllables`), and answers where
-//! each word sounds, and how long the clause is, exactly (`clause`, `pauses`). A clause is told of what its sentence says before and behind it, as far as that is known.
-//! Rate divides the lengths of phones; pitch multiplies the fundamental. A decoder filters and adds up (`filters`).
+//! each word sounds, and how long the clause is, exactly (`clause`, `pauses`). A clause is told of what its sentence says before
+//! and behind it, as far as that is known. Rate divides the lengths of phones; pitch multiplies the fundamental. A decoder filters
+//! and adds up (`filters`).
 //!
 //! # Another device
 //! What takes time is the body of `networks::Sound` and the filters ([`shape`]). [`Compact::on_device`] has a backend compute them,
