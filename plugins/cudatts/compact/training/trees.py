@@ -52,13 +52,11 @@ def learn(told: Told, names: set[int], straddle: float, near: float) -> list[tup
         best = split(told.rows[seen], told.outcomes[seen], names, straddle)
     if best is None:
         return [(LEAF, 0, value)]
-    there = first_side(told.rows, *best, names)
+    feature, test = best
+    asked = told.rows[:, feature]
+    there = asked == test if feature in names else asked <= test
     first, second = (learn(told[side], names, straddle, near) for side in (there, ~there))
     return [(*best, 1 + len(first)), *first, *second]
-
-
-def first_side(rows: np.ndarray, feature: int, test: int, names: set[int]) -> np.ndarray:
-    return rows[:, feature] == test if feature in names else rows[:, feature] <= test
 
 
 def split(rows: np.ndarray, outcomes: np.ndarray, names: set[int], straddle: float) -> tuple[int, int] | None:

@@ -185,9 +185,11 @@ impl family::Generator for DeviceGenerator {
         self.clauses[slot] = None;
         let voice = &self.voice;
         let scratch = &mut self.buffers.scratch;
-        let plan = voice.plan(&chunk.tokens, manner.rate, scratch);
-        let times = plan.times();
-        let Plan { phones, timing, .. } = plan;
+        let Plan {
+            phones,
+            timing,
+            times,
+        } = voice.plan(&chunk.tokens, manner.rate, scratch);
         self.renderer.begin(slot, timing.hops())?;
         self.clauses[slot] = Some(Clause {
             speaking: Speaking::new(voice, &phones, timing, manner, scratch),

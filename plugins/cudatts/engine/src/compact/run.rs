@@ -47,18 +47,8 @@ struct Clause {
 pub(super) struct Plan {
     pub phones: Phones,
     pub timing: Timing,
-    /// When the written words sound.
-    pub words: Vec<Timed>,
-}
-
-impl Plan {
-    /// What the engine is told of it.
-    pub(super) fn times(&self) -> Times {
-        Times {
-            words: Some(self.words.clone()),
-            samples: Some(self.timing.hops() * HOP),
-        }
-    }
+    /// The same for the engine.
+    pub times: Times,
 }
 
 impl Voice {
@@ -131,11 +121,14 @@ impl Voice {
         let melody = self.melody.apply(&phones, scratch);
         let placed = pauses::place(&phones, &self.lengths.of(&phones), rate);
         let timing = Timing::new(&placed.lengths, &melody).moved(placed.early, placed.late);
-        let words = timed(&phones, &timing, written);
+        let times = Times {
+            words: Some(timed(&phones, &timing, written)),
+            samples: Some(timing.hops() * HOP),
+        };
         Plan {
             phones,
             timing,
-            words,
+            times,
         }
     }
 }
@@ -193,9 +186,13 @@ impl CompactGenerator {
         }
     }
 
-    pub(super) fn begin(&mut self, slot: Slot, plan: Plan, manner: Manner) {
+    pub(super) fn begin(&mut self, slot: Slot, plan: Plan, manner: Manner) -> Times {
         let voice = self.voice.clone();
-        let Plan { phones, timing, .. } = plan;
+        let Plan {
+            phones,
+            timing,
+            times,
+        } = plan;
         let scratch = &mut self.buffers.scratch;
         let mut speaking = Speaking::new(&voice, &phones, timing, manner, scratch);
         // Nothing sounds before the clause; a frame needs what lies behind it, too.
@@ -213,6 +210,7 @@ impl CompactGenerator {
         if let Some(clause) = &mut self.clauses[slot] {
             clause.first.extend_from_slice(&self.buffers.cepstra);
         }
+        times
     }
 
     /// The filters of the next hops of these slots, up to where `until` says, into `buffers.cepstra`.
@@ -283,9 +281,7 @@ impl family::Generator for CompactGenerator {
     ) -> Result<Times, Error> {
         let voice = self.voice.clone();
         let plan = voice.plan(&chunk.tokens, manner.rate, &mut self.buffers.scratch);
-        let times = plan.times();
-        self.begin(slot, plan, manner);
-        Ok(times)
+        Ok(self.begin(slot, plan, manner))
     }
 
     fn step(&mut self, slots: &[Slot], frames: &mut Frames) -> Result<(), Error> {

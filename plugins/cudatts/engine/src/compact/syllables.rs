@@ -41,11 +41,6 @@ pub fn is_name(feature: usize) -> bool {
     feature <= NAMES || feature >= WIDTH - 5
 }
 
-/// The same of a syllable's: the second and the third may be asked for alone.
-pub fn is_accent_name(_: usize) -> bool {
-    true
-}
-
 fn count(number: usize) -> i8 {
     number.min(MOST) as i8
 }

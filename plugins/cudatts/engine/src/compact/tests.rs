@@ -260,7 +260,7 @@ fn stream(compact: &Compact, clauses: &[(usize, Phones, Manner)]) -> Vec<Vec<f32
     let mut lengths = Vec::new();
     for (slot, phones, manner) in clauses {
         let plan = plan(compact.parts().0, phones.clone(), manner.rate);
-        lengths.push(plan.times().samples.unwrap());
+        lengths.push(plan.times.samples.unwrap());
         generator.begin(*slot, plan, *manner);
         decoder.reset(*slot);
     }
@@ -396,18 +396,19 @@ fn chunks(compact: &Compact, text: &str) -> Vec<Chunk> {
     compact.chunks(text).unwrap().chunks
 }
 
-/// What is said of a text's first chunk, by the names of phones.
+/// What is said of a text's first chunk.
+fn first(compact: &Compact, text: &str) -> Phones {
+    let tokens = &chunks(compact, text)[0].tokens;
+    let voice = compact.parts().0;
+    voice.plan(tokens, 1.0, &mut Scratch::default()).phones
+}
+
+/// The same by the names of phones.
 fn said(compact: &Compact, text: &str) -> String {
-    let chunk = &chunks(compact, text)[0];
-    let plan = compact
-        .parts()
-        .0
-        .plan(&chunk.tokens, 1.0, &mut Scratch::default());
-    let names = plan
+    let names = first(compact, text)
         .phones
-        .phones
-        .iter()
-        .map(|phone| PHONES[usize::from(*phone)]);
+        .into_iter()
+        .map(|phone| PHONES[usize::from(phone)]);
     names.collect::<Vec<_>>().join(" ")
 }
 
@@ -479,7 +480,7 @@ fn words_begin_where_the_source_begins_them() {
         for chunk in chunks(&compact, text) {
             let plan = voice.plan(&chunk.tokens, 1.0, &mut scratch);
             let first = late.len();
-            for word in &plan.words {
+            for word in plan.times.words.iter().flatten() {
                 let right = begins[late.len()];
                 late.push(before + milliseconds(word.start) - right);
             }
@@ -682,14 +683,7 @@ fn words_that_nothing_was_learned_from_get_their_phones() {
 #[test]
 fn the_article_is_a_function_word_and_the_letter_is_none() {
     let compact = compact();
-    let class = |text: &str| {
-        let plan = compact.parts().0.plan(
-            &chunks(&compact, text)[0].tokens,
-            1.0,
-            &mut Scratch::default(),
-        );
-        plan.phones.classes[0]
-    };
+    let class = |text: &str| first(&compact, text).classes[0];
     let language = compact.parts().0.lengths.language();
     assert_eq!(class("A dog."), language.class("a"));
     assert_ne!(class("A dog."), 0);
